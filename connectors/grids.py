@@ -1,0 +1,41 @@
+"""Geometry of feature grids: token lists and maps, resizing, windows."""
+
+from __future__ import annotations
+
+import math
+
+from torch import Tensor
+from torch.nn import functional
+
+
+def square_side(tokens: int, what: str = "tokens") -> int:
+    """Side of a square grid of `tokens`; ValueError where the count is not a square."""
+    side = math.isqrt(tokens)
+    if side * side != tokens:
+        raise ValueError(f"{what}: {tokens} is not a square; use {side**2} or {(side + 1) ** 2}")
+    return side
+
+
+def resize_grid(features: Tensor, side: int) -> Tensor:
+    """Resize `[images, tokens, width]` to `side * side` tokens, in float32, cast back.
+
+    A grid that shrinks by a whole factor is averaged over its cells, so that no encoder's finer tokens are dropped; otherwise the
+    resize is bilinear without aligned corners or antialiasing (Tong et al. 2024, released code).
+    """
+    old = square_side(features.shape[1])
+    if old == side:
+        return features
+    maps = features.transpose(1, 2).unflatten(2, (old, old)).float()
+    if old % side == 0:
+        resized = functional.avg_pool2d(maps, old // side)
+    else:
+        resized = functional.interpolate(maps, size=(side, side), mode="bilinear", align_corners=False)
+    return resized.flatten(2).transpose(1, 2).to(features.dtype)
+
+
+def windows(features: Tensor, side: int) -> Tensor:
+    """Cut a grid into `side * side` windows: `[images, tokens, width]` -> `[images, cells, tokens per window, width]`."""
+    span = square_side(features.shape[1]) // side
+    images, _, width = features.shape
+    cut = features.view(images, side, span, side, span, width).permute(0, 1, 3, 2, 4, 5)
+    return cut.reshape(images, side * side, span * span, width)

@@ -1,0 +1,30 @@
+"""`mlpNx_gelu`: channel concatenation of all grids, then N linear layers (Liu et al. 2024; Shi et al. 2024, §3.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from connectors.contract import Connector, GridShape, Visual
+from connectors.grids import resize_grid, square_side
+
+
+class MlpConnector(Connector):
+    """Resize every grid to `queries` tokens, concatenate on channels, project.
+
+    Parameters: (sum of widths + 1) * H + (depth - 1) * (H + 1) * H, for the language model's width H.
+    """
+
+    def __init__(self, grids: Sequence[GridShape], llm_width: int, *, depth: int, queries: int) -> None:
+        super().__init__()
+        self.queries = queries
+        self._side = square_side(queries, "queries")
+        layers: list[nn.Module] = [nn.Linear(sum(grid.width for grid in grids), llm_width)]
+        for _ in range(depth - 1):
+            layers += [nn.GELU(), nn.Linear(llm_width, llm_width)]
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, grids: Sequence[Tensor]) -> Visual:
+        return Visual(self.layers(torch.cat([resize_grid(grid, self._side) for grid in grids], dim=-1)))

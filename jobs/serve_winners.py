@@ -1,0 +1,84 @@
+"""Serve the champion of a sweep behind an HTTP endpoint that speaks the OpenAI protocol."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+from opabinia.command_line import load_settings, plain_errors
+from opabinia.experiment import Experiment
+
+_DEFAULT = Path(__file__).parent / "experiments" / "quickstart.yaml"
+
+
+class ServeSettings(Experiment):
+    """An experiment whose winner is served."""
+
+    detach: bool = False
+    """Return as soon as the service answers; it goes on until its Ray cluster stops or serves something else."""
+
+
+def main(argv: Sequence[str]) -> None:
+    """Serve until Ctrl-C or SIGTERM, or, with --detach true, as long as the Ray cluster runs."""
+    settings = load_settings(ServeSettings, argv, description=__doc__ or "", default_file=_DEFAULT)
+    with plain_errors():
+        _serve(settings)
+
+
+def _serve(settings: ServeSettings) -> None:
+    import ray
+    import ray.serve
+    from opabinia.preparation import claim_output
+    from opabinia.serving.deploy import deploy, stop
+    from opabinia.tracking.champion import fetch_champion
+
+    claim_output(settings)
+    # Ray Serve reports every step of a deployment; those stand in its own logs too. Its import sets the level back.
+    logging.getLogger("ray.serve").setLevel(logging.WARNING)
+    serving, tracking = settings.serving, settings.tracking
+    folder = fetch_champion(tracking.uri, tracking.model_name, settings.output / "champions")
+    _connect(settings.detach)
+    url = deploy(serving, {serving.model_name: folder})
+    _print_instructions(settings, url, folder)
+    if not settings.detach:
+        _wait_for_signal()
+        print("stopping", flush=True)
+        stop()
+    ray.shutdown()
+
+
+def _connect(detach: bool) -> None:
+    """Join the running Ray cluster; start one for the life of this job where there is none."""
+    import ray
+
+    ray.init(log_to_driver=False, logging_level=logging.WARNING)
+    # Ray tells whether it joined a cluster or started one only on the inside.
+    if detach and ray._private.worker.global_worker.node.is_head():
+        ray.shutdown()
+        reason = "no Ray cluster is running that could go on serving; start one with `ray start --head`"
+        raise ValueError(f"detach: {reason}, or leave out --detach")
+
+
+def _print_instructions(settings: ServeSettings, url: str, folder: Path) -> None:
+    from opabinia.serving.instructions import client_lines, curl_line
+
+    serving = settings.serving
+    print(f"serving {serving.model_name!r} at {url}/v1 (checkpoint {folder})\n")
+    print(f"ask it from a shell:\n\n{curl_line(url, serving.model_name, serving.api_key_env)}\n")
+    print(f"or with the openai client:\n\n{client_lines(url, serving.model_name, serving.api_key_env)}\n")
+    print("it goes on serving" if settings.detach else "Ctrl-C stops it", flush=True)
+
+
+def _wait_for_signal() -> None:
+    stopped = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopped.set())
+    stopped.wait()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,1 @@
+"""Records, shards and streams: from LLaVA-format JSONL to batches of tokens."""

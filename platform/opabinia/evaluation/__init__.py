@@ -1,0 +1,1 @@
+"""Benchmarks, scoring, vision on and off, and the reports that rank trials."""

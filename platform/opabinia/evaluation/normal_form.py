@@ -1,0 +1,21 @@
+"""Text as it is compared: answers may differ from choices in case, spaces and punctuation."""
+
+from __future__ import annotations
+
+import re
+
+_THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}\b)")
+_WORD_JOINERS = re.compile(r"(?<=\w)[-_/](?=[^\W\d])")
+# A point or a minus belongs to a number only beside a digit; "%" and "+" always carry meaning.
+_PUNCTUATION = re.compile(r"(?<!\d)\.(?!\d)|(?<=\d)\.(?!\d)|[^\w\s.%+\-]|(?<!\S)-(?!\d)|-(?=\s|$)")
+
+
+def normalise(text: str) -> str:
+    """Fold case, spaces and punctuation, but keep what tells numbers apart: "-3", "3.5" and "3%" stay themselves.
+
+    Text that is nothing but punctuation stays as it is, so that "<" and ">" differ.
+    """
+    folded = _THOUSANDS.sub("", text.casefold())
+    folded = _PUNCTUATION.sub(" ", _WORD_JOINERS.sub(" ", folded))
+    folded = " ".join(folded.split()).replace(" %", "%")
+    return folded or text.casefold().strip()

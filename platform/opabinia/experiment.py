@@ -1,0 +1,80 @@
+"""The experiment file: one typed tree that composes each room's own settings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field, model_validator
+
+from opabinia.burgess.config import WorldConfig
+from opabinia.config import Config
+from opabinia.data.source import DataConfig
+from opabinia.evaluation.questions import BenchmarkConfig
+from opabinia.features.config import CacheConfig
+from opabinia.models.connector_config import ConnectorConfig, SvaConfig
+from opabinia.names import unknown
+from opabinia.serving.config import ServingConfig
+from opabinia.sweeps.space import SweepConfig
+from opabinia.tracking.config import TrackingConfig
+from opabinia.training.run import WorkersConfig
+from opabinia.training.stages import StageConfig
+
+
+class Experiment(Config):
+    """Everything that decides what a job computes."""
+
+    name: str = Field(min_length=1)
+    """What the experiment is called where its results are kept."""
+
+    seed: int = Field(default=0, ge=0)
+    """Fixes the order of the data and the first weights of a single run; a sweep has seeds of its own."""
+
+    output: Path
+    """Folder for everything that the experiment writes; it belongs to this experiment alone."""
+
+    world: WorldConfig | None = None
+    """The toy world to render before anything else, or null where the data exist already."""
+
+    data: DataConfig
+    """The training data."""
+
+    language_model: str = Field(default="burgess/language-model", min_length=1)
+    """A language model that ships with the package, or a folder in Hugging Face format."""
+
+    encoders: tuple[str, ...] = ()
+    """The vision encoders of a single run (jobs/train.py); a sweep has its own."""
+
+    connector: ConnectorConfig = SvaConfig()
+    """The connector of a single run (jobs/train.py); a sweep has its own."""
+
+    cache: CacheConfig = CacheConfig()
+    """Whether the encoders' features are computed once and shared."""
+
+    stages: tuple[StageConfig, ...] = Field(min_length=1)
+    """The training stages, one after another."""
+
+    workers: WorkersConfig = WorkersConfig()
+    """The Ray Train workers of each run."""
+
+    benchmark: BenchmarkConfig
+    """The held-out questions that models are scored on."""
+
+    sweep: SweepConfig | None = None
+    """What a sweep compares, or null for single runs only."""
+
+    tracking: TrackingConfig = TrackingConfig()
+    """Where results are kept."""
+
+    serving: ServingConfig = ServingConfig()
+    """How the winner is served."""
+
+    @model_validator(mode="after")
+    def _stages_are_consistent(self) -> Experiment:
+        names = [stage.name for stage in self.stages]
+        for place, stage in enumerate(self.stages):
+            if stage.data not in self.data.sources:
+                raise unknown("data source", stage.data, self.data.sources, place=f"stages.{place}.data")
+            if stage.name in names[:place]:
+                first = names.index(stage.name)
+                raise ValueError(f"stages.{place}.name: {stage.name!r} names stages.{first} already; choose another")
+        return self

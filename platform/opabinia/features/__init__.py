@@ -1,0 +1,1 @@
+"""Encode once, train many: the table of precomputed encoder features."""

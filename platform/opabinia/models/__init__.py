@@ -1,0 +1,1 @@
+"""The assembled multimodal language model: answers, checkpoints, settings of its parts."""

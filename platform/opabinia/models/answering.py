@@ -1,0 +1,147 @@
+"""Answer prompts with a trained model: what evaluation and serving call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from opabinia.data.records import Turn
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+    from torch import Tensor
+    from transformers import PreTrainedTokenizerFast
+
+    from opabinia.encoders.loading import VisionEncoder
+    from opabinia.models.multimodal import MultimodalModel
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """Turns that end with the user's; at most one of them holds the placeholder, and then there is a picture.
+
+    The picture is an image, or the key under which its features are stored.
+    """
+
+    turns: tuple[Turn, ...]
+    image: Image | None = None
+    image_key: str = ""
+
+    @property
+    def has_picture(self) -> bool:
+        return self.image is not None or bool(self.image_key)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """`prompt_tokens` counts visual tokens too; finish_reason is "length" when max_new_tokens cut the answer."""
+
+    text: str
+    prompt_tokens: int
+    completion_tokens: int
+    finish_reason: Literal["stop", "length"]
+
+
+class Answerer(Protocol):
+    """Anything that answers prompts, in order."""
+
+    def answer(
+        self,
+        prompts: Sequence[Prompt],
+        *,
+        max_new_tokens: int,
+        temperature: float = 0.0,
+        top_p: float = 1.0,
+        seed: int | None = None,
+    ) -> list[Answer]: ...
+
+
+FeatureSource = Callable[[Sequence[Prompt]], "list[Tensor]"]
+"""From prompts that have a picture to features per encoder: [images, tokens, width]."""
+
+
+@dataclass
+class ModelAnswerer:
+    """A model, its tokenizer, and where the features of a prompt's picture come from."""
+
+    model: MultimodalModel
+    tokenizer: PreTrainedTokenizerFast
+    features: FeatureSource
+
+    @cached_property
+    def _end_tokens(self) -> frozenset[int]:
+        configured = self.model.language_model.generation_config.eos_token_id  # pyright: ignore[reportAttributeAccessIssue]
+        listed = configured if isinstance(configured, list) else [configured]
+        return frozenset({self.tokenizer.eos_token_id, *listed} - {None})
+
+    def answer(
+        self,
+        prompts: Sequence[Prompt],
+        *,
+        max_new_tokens: int,
+        temperature: float = 0.0,
+        top_p: float = 1.0,
+        seed: int | None = None,
+    ) -> list[Answer]:
+        """Raises ValueError for turns that do not end with the user's, or placeholders without a picture."""
+        from opabinia.data.prompts import encode_prompt
+        from opabinia.models.generation import Sampling, generate
+
+        encoded = [encode_prompt(self.tokenizer, prompt.turns) for prompt in prompts]
+        input_ids, mask = _pad(encoded, self.tokenizer.pad_token_id or 0)
+        pictured = [prompt for prompt in prompts if prompt.has_picture]
+        device = next(self.model.parameters()).device
+        features = [grid.to(device) for grid in self.features(pictured)] if pictured else []
+        was_training = self.model.training
+        self.model.eval()
+        answers = generate(
+            self.model, input_ids.to(device), mask.to(device), features, max_new_tokens=max_new_tokens,
+            end_tokens=self._end_tokens, sampling=Sampling(temperature, top_p, seed),
+        )  # fmt: skip
+        self.model.train(was_training)
+        extra = self.model.connector.queries - 1
+        sizes = [len(ids) + extra * prompt.has_picture for ids, prompt in zip(encoded, prompts, strict=True)]
+        return [self._finished(ids, size, max_new_tokens) for ids, size in zip(answers, sizes, strict=True)]
+
+    def _finished(self, ids: list[int], prompt_tokens: int, limit: int) -> Answer:
+        text = self.tokenizer.decode(ids, skip_special_tokens=True).strip()
+        return Answer(text, prompt_tokens, len(ids), "length" if len(ids) == limit else "stop")
+
+
+@dataclass
+class EncodedPictures:
+    """Features computed from each prompt's image, as serving needs."""
+
+    encoders: Sequence[VisionEncoder] = field(default_factory=tuple)
+
+    def __call__(self, prompts: Sequence[Prompt]) -> list[Tensor]:
+        import torch
+
+        from opabinia.encoders.preprocessing import pixels_from_image
+
+        images = [prompt.image for prompt in prompts if prompt.image is not None]
+        return [
+            encoder(torch.stack([pixels_from_image(image, encoder.entry) for image in images])) for encoder in self.encoders
+        ]
+
+
+def load_answerer(folder: Path) -> ModelAnswerer:
+    """Load a checkpoint folder with its encoders. Raises ValueError when the folder is not a whole checkpoint."""
+    from opabinia.encoders.loading import load_encoder
+    from opabinia.models.checkpoint import load_checkpoint, load_checkpoint_tokenizer
+
+    model = load_checkpoint(folder)
+    encoders = [load_encoder(name) for name in model.config.encoders]
+    return ModelAnswerer(model, load_checkpoint_tokenizer(folder), EncodedPictures(encoders))
+
+
+def _pad(encoded: Sequence[list[int]], pad_id: int) -> tuple[Tensor, Tensor]:
+    import torch
+
+    longest = max(map(len, encoded))
+    ids = torch.tensor([[*row, *(pad_id,) * (longest - len(row))] for row in encoded])
+    mask = torch.tensor([[True] * len(row) + [False] * (longest - len(row)) for row in encoded])
+    return ids, mask

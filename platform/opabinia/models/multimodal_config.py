@@ -1,0 +1,14 @@
+"""What a multimodal model is made of."""
+
+from __future__ import annotations
+
+from opabinia.config import Config
+from opabinia.models.connector_config import ConnectorConfig
+
+
+class ModelConfig(Config):
+    """Enough to build a model again around its weights."""
+
+    encoders: tuple[str, ...]
+    connector: ConnectorConfig
+    language_model: str

@@ -1,0 +1,126 @@
+"""Everything that happens once before an experiment's runs: names checked, world written, data audited, features computed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+from opabinia.encoders.catalogue import find_encoder
+from opabinia.evaluation.questions import BenchmarkConfig, load_questions
+from opabinia.experiment import Experiment
+from opabinia.sweeps.space import trials
+from opabinia.training.inputs import TrainingInputs, save_inputs
+
+_OWNER = "experiment.json"
+
+
+def absolute_paths(experiment: Experiment) -> Experiment:
+    """The same experiment with every path made absolute, since workers run in folders of their own."""
+
+    def absolute(path: str | Path) -> str:
+        return str(Path(path).absolute())
+
+    sources = {
+        name: source.model_copy(update={"shards": absolute(source.shards), "images": absolute(source.images)})
+        for name, source in experiment.data.sources.items()
+    }
+    benchmark = experiment.benchmark
+    changes: dict[str, object] = {
+        "output": Path(absolute(experiment.output)),
+        "data": experiment.data.model_copy(update={"sources": sources}),
+        "benchmark": benchmark.model_copy(
+            update={"folder": absolute(benchmark.folder), "images": absolute(benchmark.images)}
+        ),
+    }
+    if experiment.world:
+        changes["world"] = experiment.world.model_copy(update={"folder": Path(absolute(experiment.world.folder))})
+    return experiment.model_copy(update=changes)
+
+
+def claim_output(experiment: Experiment) -> None:
+    """Mark the output folder as this experiment's. Raises ValueError when it belongs to another or holds something else."""
+    marker = experiment.output / _OWNER
+    if marker.is_file():
+        owner = json.loads(marker.read_text())["name"]
+        if owner != experiment.name:
+            raise ValueError(
+                f"output: {experiment.output} belongs to experiment {owner!r}, not {experiment.name!r}; choose another folder"
+            )
+        return
+    if experiment.output.exists() and any(experiment.output.iterdir()):
+        raise ValueError(f"output: {experiment.output} is not empty and belongs to no experiment; choose another folder")
+    experiment.output.mkdir(parents=True, exist_ok=True)
+    marker.write_text(json.dumps({"name": experiment.name}) + "\n")
+
+
+def check_encoders(encoders: tuple[str, ...], place: str) -> None:
+    """Raises ValueError for an unknown encoder, naming the field and the nearest known one."""
+    for index, name in enumerate(encoders):
+        find_encoder(name, f"{place}.{index}")
+
+
+def check_sweep(experiment: Experiment) -> tuple[str, ...]:
+    """Every encoder that the sweep uses. Raises ValueError for one that is unknown, or when there is no sweep."""
+    if experiment.sweep is None:
+        raise ValueError("sweep: missing; add one, or train a single run with jobs/train.py")
+    check_encoders(experiment.sweep.pool, "sweep.pool")
+    if experiment.sweep.encoder_sets != "all_subsets":
+        for index, encoders in enumerate(experiment.sweep.encoder_sets):
+            check_encoders(encoders, f"sweep.encoder_sets.{index}")
+    return tuple(dict.fromkeys(encoder for trial in trials(experiment.sweep) for encoder in trial.encoders))
+
+
+def prepare(experiment: Experiment, encoders: tuple[str, ...]) -> Path:
+    """Write the world, audit the data, compute the features of `encoders`; returns the inputs file that runs read.
+
+    Ray must be running. Raises ValueError for anything that would make every run fail or mislead, before any run starts.
+    """
+    if experiment.world:
+        from opabinia.burgess.world import write_world
+
+        print(f"world: {write_world(experiment.world)}", flush=True)
+    image_keys = {name: _audit(experiment, name) for name in {stage.data: None for stage in experiment.stages}}
+    benchmark_keys = _benchmark_keys(experiment.benchmark)
+    pictures = _pictures(experiment, image_keys, benchmark_keys)
+    features = _features(experiment, encoders, pictures) if experiment.cache.enabled else None
+    inputs = TrainingInputs(image_keys=image_keys, benchmark_keys=benchmark_keys, features=features)
+    path = experiment.output / "inputs.json"
+    save_inputs(inputs, path)
+    return path
+
+
+def _audit(experiment: Experiment, name: str) -> dict[str, str]:
+    from opabinia.data.audit import audit_source, enforce_limit, write_quarantine
+
+    audit = audit_source(name, experiment.data.sources[name])
+    quarantine = experiment.output / "quarantine" / f"{name}.jsonl"
+    quarantine.parent.mkdir(parents=True, exist_ok=True)
+    write_quarantine(audit.rejected, quarantine)
+    print(f"data.{name}: {audit.records} records, {len(audit.rejected)} rejected ({quarantine})", flush=True)
+    enforce_limit(audit, experiment.data.max_rejected, quarantine)
+    return audit.images
+
+
+def _benchmark_keys(config: BenchmarkConfig) -> dict[str, str]:
+    images = {question.image for question in load_questions(config) if question.image}
+    return {image: hashlib.sha256((Path(config.images) / image).read_bytes()).hexdigest() for image in sorted(images)}
+
+
+def _pictures(
+    experiment: Experiment, image_keys: dict[str, dict[str, str]], benchmark_keys: dict[str, str]
+) -> dict[str, str]:
+    """Key -> file of every picture that a run may ask for, each content once."""
+    folders = {name: Path(source.images) for name, source in experiment.data.sources.items()}
+    pictures = {key: str(folders[name] / image) for name, keys in image_keys.items() for image, key in keys.items()}
+    benchmark = Path(experiment.benchmark.images)
+    return {**pictures, **{key: str(benchmark / image) for image, key in benchmark_keys.items()}}
+
+
+def _features(experiment: Experiment, encoders: tuple[str, ...], pictures: dict[str, str]) -> Path:
+    from opabinia.features.build import build_features
+
+    folder = experiment.output / "features.lance"
+    report = build_features(folder, pictures, encoders, batch=experiment.cache.batch)
+    print(f"features: {report}", flush=True)
+    return folder

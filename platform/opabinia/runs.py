@@ -1,0 +1,44 @@
+"""From an experiment to the training runs it asks for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from opabinia.experiment import Experiment
+from opabinia.models.connector_config import ConnectorConfig
+from opabinia.models.multimodal_config import ModelConfig
+from opabinia.sweeps.space import trials
+from opabinia.training.run import RunConfig
+
+
+def single_run(experiment: Experiment, inputs: Path) -> RunConfig:
+    """The run of the experiment's own encoders and connector. Raises ValueError when it names no encoder."""
+    if not experiment.encoders:
+        raise ValueError("encoders: empty; name at least one vision encoder")
+    return _run(experiment, inputs, experiment.name, experiment.encoders, experiment.connector, experiment.seed)
+
+
+def sweep_runs(experiment: Experiment, inputs: Path) -> list[RunConfig]:
+    """One run for each trial of the sweep. Raises ValueError when the experiment has no sweep."""
+    if experiment.sweep is None:
+        raise ValueError("sweep: missing; add one, or train a single run with jobs/train.py")
+    return [
+        _run(experiment, inputs, trial.name, trial.encoders, trial.connector, trial.seed)
+        for trial in trials(experiment.sweep)
+    ]
+
+
+def _run(
+    experiment: Experiment, inputs: Path, name: str, encoders: tuple[str, ...], connector: ConnectorConfig, seed: int
+) -> RunConfig:
+    return RunConfig(
+        name=name,
+        seed=seed,
+        model=ModelConfig(encoders=encoders, connector=connector, language_model=experiment.language_model),
+        data=experiment.data,
+        stages=experiment.stages,
+        benchmark=experiment.benchmark,
+        inputs=inputs,
+        workers=experiment.workers,
+        cache=experiment.cache,
+    )

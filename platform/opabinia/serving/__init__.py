@@ -1,0 +1,1 @@
+"""Winners behind an HTTP endpoint that speaks the OpenAI protocol."""

@@ -1,0 +1,1 @@
+"""Search spaces, search algorithms and the driver of a sweep."""

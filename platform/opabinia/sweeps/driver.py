@@ -1,0 +1,78 @@
+"""Run many trials on Ray Tune, each a Ray Train run, and stop the weak ones early."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ray import tune
+from ray.tune.schedulers import ASHAScheduler
+
+from opabinia.evaluation.report import TrialReport
+from opabinia.sweeps.follow import OpenRun, TrialFollower
+from opabinia.sweeps.space import SweepConfig
+from opabinia.sweeps.trial import run_trial
+from opabinia.tracking.tracked_run import TrackedRun
+from opabinia.training.run import RunConfig
+
+_DRIVER_CPUS = 0.1
+"""A trial's driver only waits for its workers; they reserve the CPUs that matter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one trial; `report` and `checkpoint` are those of its last report, None if it never gave one."""
+
+    run: RunConfig
+    report: TrialReport | None
+    checkpoint: Path | None
+    tracked: TrackedRun | None
+    start_up_seconds: float | None
+
+
+def run_trials(runs: Sequence[RunConfig], config: SweepConfig, storage: Path, open_run: OpenRun) -> list[Outcome]:
+    """Run every trial to its end or until the scheduler stops it; outcomes are in the order of `runs`."""
+    follower = TrialFollower({run.name: run.reports for run in runs}, open_run)
+    tuner = tune.Tuner(
+        tune.with_resources(run_trial, {"CPU": _DRIVER_CPUS}),
+        param_space={
+            "run": tune.grid_search([run.model_dump_json() for run in runs]),
+            "storage": str(storage / "checkpoints"),
+        },
+        tune_config=tune.TuneConfig(
+            scheduler=_scheduler(config, max(run.reports for run in runs)),
+            max_concurrent_trials=config.max_concurrent,
+            reuse_actors=True,
+            trial_name_creator=lambda trial: RunConfig.model_validate_json(trial.config["run"]).name,
+        ),
+        run_config=tune.RunConfig(name="tune", storage_path=str(storage), callbacks=[follower], verbose=0),
+    )
+    tuner.fit()
+    return [_outcome(run, follower) for run in runs]
+
+
+def _scheduler(config: SweepConfig, reports: int) -> ASHAScheduler:
+    asha = config.scheduler
+    return ASHAScheduler(
+        time_attr="training_iteration",
+        metric=asha.metric,
+        mode=asha.mode,
+        max_t=reports + 1,
+        grace_period=asha.grace,
+        reduction_factor=asha.reduction_factor,
+    )
+
+
+def _outcome(run: RunConfig, follower: TrialFollower) -> Outcome:
+    report = follower.latest.get(run.name)
+    if report is not None and report.status == "stopped" and run.name in follower.failed:
+        report = replace(report, status="failed")
+    checkpoint = follower.checkpoints.get(run.name)
+    return Outcome(
+        run,
+        report,
+        Path(checkpoint) if checkpoint else None,
+        follower.tracked.get(run.name),
+        follower.start_up.get(run.name),
+    )

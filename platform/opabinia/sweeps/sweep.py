@@ -1,0 +1,63 @@
+"""The story of a sweep: open its run, train every trial, publish what came out, crown the best."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from opabinia.evaluation.report import TrialReport
+from opabinia.sweeps.driver import Outcome, run_trials
+from opabinia.sweeps.publish import crown, publish_sweep, publish_trial
+from opabinia.sweeps.space import SweepConfig
+from opabinia.tracking.config import TrackingConfig
+from opabinia.tracking.mlflow_runs import open_sweep, open_trial
+from opabinia.tracking.tracked_run import TrackedRun
+from opabinia.training.run import RunConfig
+
+
+@dataclass(frozen=True, slots=True)
+class SweepResult:
+    """Everything the trials reported, and which of them is the champion now."""
+
+    parent: TrackedRun
+    outcomes: list[Outcome]
+    champion: TrialReport | None
+
+    @property
+    def reports(self) -> list[TrialReport]:
+        return [outcome.report for outcome in self.outcomes if outcome.report]
+
+
+def run_sweep(
+    name: str,
+    sweep_id: str,
+    runs: Sequence[RunConfig],
+    config: SweepConfig,
+    tracking: TrackingConfig,
+    folder: Path,
+    settings: Path,
+) -> SweepResult:
+    """Train all runs as trials of one sweep.
+
+    `sweep_id` identifies the sweep in MLflow, so that a restart continues its runs there; `folder` takes checkpoints and results;
+    `settings` is the experiment file, uploaded to the parent run.
+    """
+    parent = open_sweep(
+        tracking.uri, tracking.experiment, name, sweep_id=sweep_id, params={"trials": len(runs), "sweep": config}, files=[settings]
+    )
+
+    def open_run(run: RunConfig) -> TrackedRun:
+        return open_trial(tracking.uri, parent.run_id, run.name, _params(run))
+
+    outcomes = run_trials(runs, config, folder, open_run)
+    for outcome in outcomes:
+        publish_trial(outcome, Path(outcome.run.benchmark.images))
+    result = SweepResult(parent, outcomes, crown(outcomes, tracking))
+    publish_sweep(parent, name, result.reports, folder / "results")
+    return result
+
+
+def _params(run: RunConfig) -> dict[str, object]:
+    """What distinguishes and defines a trial; the learning rates as they are after scaling stand in its curves."""
+    return {"encoders": run.model.encoders, "connector": run.model.connector, "seed": run.seed, "stages": run.stages}

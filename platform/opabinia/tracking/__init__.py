@@ -1,0 +1,1 @@
+"""MLflow: sweeps and trials, their pages, and the registry of winners."""

@@ -1,0 +1,1 @@
+"""Stages, loop, optimiser groups, learning-rate rule and checkpointing."""

@@ -1,0 +1,31 @@
+"""What preparation leaves for every run of an experiment: which pictures may be used, and where their features are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from opabinia.config import Config
+
+
+class TrainingInputs(Config):
+    """Pictures that passed the audit, by the sha256 of their bytes."""
+
+    image_keys: dict[str, dict[str, str]]
+    """Per data source: image path relative to its images folder -> key."""
+
+    benchmark_keys: dict[str, str]
+    """The benchmark's pictures: path relative to its images folder -> key."""
+
+    features: Path | None
+    """The feature table, or None when every run encodes pictures itself."""
+
+
+def save_inputs(inputs: TrainingInputs, path: Path) -> None:
+    from opabinia.storage.atomic import whole_text
+
+    with whole_text(path) as handle:
+        handle.write(inputs.model_dump_json())
+
+
+def load_inputs(path: Path) -> TrainingInputs:
+    return TrainingInputs.model_validate_json(path.read_text())

@@ -1,0 +1,27 @@
+"""How a learning rate follows the batch."""
+
+from __future__ import annotations
+
+import math
+
+from opabinia.training.stages import StageConfig
+
+
+def scaled_learning_rate(base_lr: float, batch: int, base_batch: int) -> float:
+    """Return `base_lr`, tuned for `base_batch` samples a step, moved to `batch` samples: base_lr·√(batch/base_batch).
+
+    Both batches are global: samples a step summed over all workers.
+    """
+    if batch <= 0 or base_batch <= 0:
+        raise ValueError(f"batch and base_batch must be positive, got batch={batch} and base_batch={base_batch}")
+    return base_lr * math.sqrt(batch / base_batch)
+
+
+def rate_factor(stage: StageConfig, step: int) -> float:
+    """Fraction of the peak learning rate at `step` of a stage, counted from 0: linear warm-up, then the stage's schedule."""
+    warmup = math.ceil(stage.warmup * stage.steps)
+    if step < warmup:
+        return (step + 1) / warmup
+    if stage.schedule == "constant":
+        return 1.0
+    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, stage.steps - warmup)))

@@ -1,0 +1,47 @@
+"""What one training run is: everything its workers need to know, and nothing of where they run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+
+from opabinia.config import Config
+from opabinia.data.source import DataConfig
+from opabinia.evaluation.questions import BenchmarkConfig
+from opabinia.features.config import CacheConfig
+from opabinia.models.multimodal_config import ModelConfig
+from opabinia.training.stages import StageConfig
+
+
+class WorkersConfig(Config):
+    """The Ray Train workers of one run."""
+
+    count: int = Field(default=1, gt=0)
+    """Data-parallel workers."""
+
+    cpus: float = Field(default=0.5, gt=0)
+    """CPUs that each worker reserves; on a small machine leave some for the tasks that stream data."""
+
+    threads: int = Field(default=1, gt=0)
+    """Threads that each worker computes with."""
+
+
+class RunConfig(Config):
+    """One model through all stages."""
+
+    name: str
+    seed: int
+    model: ModelConfig
+    data: DataConfig
+    stages: tuple[StageConfig, ...]
+    benchmark: BenchmarkConfig
+    inputs: Path
+    """The prepared inputs, as `opabinia.training.inputs` writes them."""
+    workers: WorkersConfig
+    cache: CacheConfig = CacheConfig()
+
+    @property
+    def reports(self) -> int:
+        """How often the run reports over all stages."""
+        return sum(stage.reports for stage in self.stages)

@@ -1,0 +1,67 @@
+"""Score a model in training on the held-out benchmark: with the image, without it, and against guessing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from opabinia.evaluation.evaluate import Evaluation, evaluate
+from opabinia.evaluation.questions import BenchmarkConfig, Question, load_questions
+from opabinia.evaluation.report import Status, TrialReport
+from opabinia.evaluation.scoring import random_guess
+from opabinia.models.answering import ModelAnswerer
+from opabinia.training.run import RunConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A report, and the answers it rests on."""
+
+    report: TrialReport
+    with_image: Evaluation
+    blind: Evaluation
+
+
+@dataclass(frozen=True, slots=True)
+class Scorer:
+    """The benchmark, read once and asked as often as the run reports."""
+
+    config: BenchmarkConfig
+    questions: list[Question]
+    image_keys: dict[str, str]
+
+    def score(self, answerer: ModelAnswerer, run: RunConfig, *, status: Status, steps: int, seconds: float) -> Scored:
+        seen, blind = (self._ask(answerer, with_image=with_image) for with_image in (True, False))
+        report = TrialReport(
+            trial_id=run.name,
+            encoders=run.model.encoders,
+            connector=run.model.connector.type,
+            seed=run.seed,
+            status=status,
+            steps=steps,
+            seconds=seconds,
+            with_image=seen.scores,
+            blind=blind.scores,
+            random=random_guess(self.questions),
+            prompt_kind=seen.prompt_kind,
+            scorer=seen.scorer,
+            evaluator_version=seen.evaluator_version,
+        )
+        return Scored(report, seen, blind)
+
+    def _ask(self, answerer: ModelAnswerer, *, with_image: bool) -> Evaluation:
+        return evaluate(
+            answerer,
+            self.questions,
+            Path(self.config.images),
+            with_image=with_image,
+            image_keys=self.image_keys,
+            batch=self.config.batch,
+            max_new_tokens=self.config.max_new_tokens,
+            prompt_kind=self.config.prompt,
+        )
+
+
+def open_scorer(config: BenchmarkConfig, image_keys: dict[str, str] | None = None) -> Scorer:
+    """`image_keys` are given where the pictures' features are in the table; otherwise the pictures are read."""
+    return Scorer(config, load_questions(config), image_keys or {})

@@ -1,0 +1,92 @@
+"""A sweep's trials: every encoder set with every connector and seed, each once, always in the same order."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from opabinia.models.connector_config import MlpConfig, SvaConfig
+from opabinia.sweeps.space import SweepConfig, trials
+
+POOL = ("burgess/caption-vit", "burgess/mae-vit", "burgess/dense-convnext")
+
+
+def names(config: SweepConfig) -> list[str]:
+    return [trial.name for trial in trials(config)]
+
+
+def test_all_subsets_of_three_encoders_with_two_connectors_are_fourteen_trials() -> None:
+    assert names(SweepConfig(pool=POOL, connectors=(MlpConfig(), SvaConfig()))) == [
+        f"{encoders}.{connector}.s0"
+        for encoders in (
+            "caption-vit",
+            "mae-vit",
+            "dense-convnext",
+            "caption-vit+mae-vit",
+            "caption-vit+dense-convnext",
+            "mae-vit+dense-convnext",
+            "caption-vit+mae-vit+dense-convnext",
+        )
+        for connector in ("mlp2x_gelu", "sva")
+    ]
+
+
+def test_the_same_set_in_another_order_is_one_trial_in_the_order_given_first() -> None:
+    config = SweepConfig(encoder_sets=(("b", "a"), ("a", "b"), ("a", "a", "b")), connectors=(SvaConfig(),))
+    assert [trial.encoders for trial in trials(config)] == [("b", "a")]
+
+
+def test_connectors_of_one_type_are_named_by_what_differs() -> None:
+    connectors = (SvaConfig(), SvaConfig(depth=3), MlpConfig())
+    assert names(SweepConfig(encoder_sets=(("a",),), connectors=connectors, seeds=(7,))) == [
+        "a.sva,depth=1.s7",
+        "a.sva,depth=3.s7",
+        "a.mlp2x_gelu.s7",
+    ]
+
+
+def test_encoders_of_one_name_keep_their_publisher() -> None:
+    config = SweepConfig(encoder_sets=(("x/clip", "y/clip"), ("x/mae",)), connectors=(SvaConfig(),))
+    assert names(config) == ["x.clip+y.clip.sva.s0", "mae.sva.s0"]
+
+
+encoder_sets = st.lists(
+    st.lists(st.sampled_from(["x/a", "y/a", "x/b", "c"]), min_size=1, max_size=4).map(tuple), min_size=1, max_size=5
+).map(tuple)
+connectors = st.lists(
+    st.builds(SvaConfig, depth=st.integers(1, 3), queries=st.sampled_from([1, 4]))
+    | st.builds(MlpConfig, type=st.sampled_from(["mlp1x_gelu", "mlp2x_gelu"])),
+    min_size=1,
+    max_size=4,
+).map(tuple)
+seeds = st.lists(st.integers(0, 3), min_size=1, max_size=3).map(tuple)
+
+
+@settings(deadline=None)
+@given(encoder_sets, connectors, seeds)
+def test_trials_and_their_names_are_unique_and_complete(
+    encoder_sets: tuple[tuple[str, ...], ...], connectors: tuple[SvaConfig | MlpConfig, ...], seeds: tuple[int, ...]
+) -> None:
+    config = SweepConfig(encoder_sets=encoder_sets, connectors=connectors, seeds=seeds)
+    listed = trials(config)
+    assert len({trial.name for trial in listed}) == len(listed)
+    assert len({(frozenset(trial.encoders), trial.connector, trial.seed) for trial in listed}) == len(listed)
+    assert len(listed) == len(set(map(frozenset, encoder_sets))) * len(set(connectors)) * len(set(seeds))
+    assert listed == trials(config)
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({}, "pool: all_subsets needs at least one encoder"),
+        ({"encoder_sets": ()}, "encoder_sets: list at least one set"),
+        ({"encoder_sets": (("a",), ())}, r"encoder_sets\.1: an empty set"),
+        ({"pool": ("a",), "connectors": ()}, "at least 1 item"),
+        ({"pool": ("a",), "seeds": ()}, "at least 1 item"),
+    ],
+)
+def test_a_sweep_of_nothing_is_refused(settings: dict[str, object], reason: str) -> None:
+    with pytest.raises(ValidationError, match=reason):
+        SweepConfig.model_validate({"connectors": (SvaConfig(),), **settings})

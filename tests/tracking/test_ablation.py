@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import csv
+import io
+
+import pytest
+
+from opabinia.tracking.ablation import COLUMNS, SUMMARY, as_csv, as_markdown, grid, table_rows
+from tests.tracking.specimens import row
+
+ROWS = [row("mae-vit", score=60), row("clip-vit+mae-vit", score=75), row("dense", score=None, status="failed")]
+
+
+def test_rows_are_ranked_and_a_trial_without_a_score_has_no_rank() -> None:
+    ranked = [dict(zip(COLUMNS, values, strict=True)) for values in table_rows(ROWS)]
+    assert [(r["rank"], r["encoders"], r["average"]) for r in ranked] == [
+        (1, "clip-vit + mae-vit", 75),
+        (2, "mae-vit", 60),
+        (None, "dense", None),
+    ]
+    assert ranked[0]["ocr_chart"] == 65
+    assert ranked[0]["vision_gain"] == 37
+
+
+def test_csv_reads_back_with_empty_cells_where_nothing_was_measured() -> None:
+    read = list(csv.DictReader(io.StringIO(as_csv(ROWS))))
+    assert tuple(read[0]) == COLUMNS
+    assert float(read[0]["average"]) == 75
+    assert read[2]["average"] == ""
+
+
+def test_markdown_escapes_what_would_break_a_column() -> None:
+    lines = as_markdown([row(connector="a|b")]).splitlines()
+    assert len(lines) == 3
+    assert all(line.replace(r"\|", "").count("|") == len(COLUMNS) + 1 for line in lines)
+
+
+def test_markdown_can_be_cut_to_the_columns_of_a_summary() -> None:
+    heading, _, first, *_ = as_markdown(ROWS, SUMMARY).splitlines()
+    assert (
+        heading
+        == "| rank | encoders | connector | seed | status | average | blind average | random average | vision gain |"
+    )
+    assert first == "| 1 | clip-vit + mae-vit | sva | 0 | finished | 75.0 | 40.0 | 27.3 | 37.0 |"
+
+
+def test_a_cell_is_the_mean_over_seeds_with_its_range() -> None:
+    cells = grid([row(score=60), row(score=70, seed=1), row(score=80, seed=2)])
+    cell = cells["clip-vit", "sva"]
+    assert (cell.score, cell.lowest, cell.highest, cell.seeds) == (70, 60, 80, 3)
+
+
+def test_a_stopped_seed_does_not_pull_down_the_finished_ones() -> None:
+    cell = grid([row(score=70), row(score=20, seed=1, status="stopped")])["clip-vit", "sva"]
+    assert (cell.score, cell.status, cell.seeds) == (70, "finished", 1)
+
+
+def test_a_cell_of_stopped_trials_says_so_and_where() -> None:
+    cell = grid([row(score=40, status="stopped", steps=120)])["clip-vit", "sva"]
+    assert (cell.score, cell.status, cell.steps) == (40, "stopped", 120)
+
+
+def test_a_family_has_a_grid_of_its_own() -> None:
+    assert grid([row(score=70)], "ocr_chart")["clip-vit", "sva"].score == pytest.approx(60)
+    assert grid([row(score=None, status="failed")], "ocr_chart")["clip-vit", "sva"].score is None
