@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from connectors.contract import Connector, GridShape, Visual, VisualContext
 from connectors.grids import resize_grid, square_side, windows
@@ -43,7 +42,9 @@ class SvaConnector(Connector):
             nn.ModuleList(SvaBlock(width, width, heads, self._spans) for _ in range(depth)) for _ in range(groups)
         )
         self.output = nn.Sequential(nn.Linear(groups * width, llm_width), nn.GELU(), nn.Linear(llm_width, llm_width))
-        self.inner = nn.ModuleDict({str(layer): SvaBlock(llm_width, width, heads, self._spans) for layer in inner_layers})
+        self.inner = nn.ModuleDict(
+            {str(layer): SvaBlock(llm_width, width, heads, self._spans) for layer in inner_layers}
+        )
 
     def forward(self, grids: Sequence[Tensor]) -> Visual:
         context = self._context(grids)
@@ -95,18 +96,19 @@ class SvaBlock(nn.Module):
         placed = [self._placed(index, window) for index, window in enumerate(context.windows)]
         keys = torch.cat([project(window) for project, window in zip(self.to_key, placed, strict=True)], dim=2)
         values = torch.cat([project(window) for project, window in zip(self.to_value, placed, strict=True)], dim=2)
-        # [images, cells, heads, 1, head width] against [images, cells, heads, keys, head width]
-        queries = self.to_query(hidden).unsqueeze(2)
-        query, key, value = (self._split_heads(tensor) for tensor in (queries, keys, values))
-        attended = functional.scaled_dot_product_attention(query, key, value)
-        return self.attended(attended.transpose(2, 3).flatten(2))
+        # With one query a cell, products summed over the head width beat batched matrix products of one row.
+        query = self._split_heads(self.to_query(hidden)).unsqueeze(2)
+        key, value = self._split_heads(keys), self._split_heads(values)
+        scores = (query * key).sum(-1) / key.shape[-1] ** 0.5
+        return self.attended((scores.softmax(2).unsqueeze(-1) * value).sum(2).flatten(2))
 
     def _placed(self, index: int, window: Tensor) -> Tensor:
         """Add the learnt code of the place inside the window, where the window has more than one place."""
         return window + self.positions[str(index)] if str(index) in self.positions else window
 
     def _split_heads(self, tensor: Tensor) -> Tensor:
-        return tensor.unflatten(-1, (self._heads, -1)).transpose(2, 3)
+        """[..., width] -> [..., heads, head width]"""
+        return tensor.unflatten(-1, (self._heads, -1))
 
 
 def _grid_projection(source: int, width: int) -> nn.Module:

@@ -32,6 +32,7 @@ def main(argv: Sequence[str]) -> None:
 def _serve(settings: ServeSettings) -> None:
     import ray
     import ray.serve
+
     from opabinia.preparation import claim_output
     from opabinia.serving.deploy import deploy, stop
     from opabinia.tracking.champion import fetch_champion
@@ -70,7 +71,7 @@ def _print_instructions(settings: ServeSettings, url: str, folder: Path) -> None
     print(f"serving {serving.model_name!r} at {url}/v1 (checkpoint {folder})\n")
     print(f"ask it from a shell:\n\n{curl_line(url, serving.model_name, serving.api_key_env)}\n")
     print(f"or with the openai client:\n\n{client_lines(url, serving.model_name, serving.api_key_env)}\n")
-    print("it goes on serving" if settings.detach else "Ctrl-C stops it", flush=True)
+    print("it goes on serving" if settings.detach else "serving until Ctrl-C or `ray job stop`", flush=True)
 
 
 def _wait_for_signal() -> None:

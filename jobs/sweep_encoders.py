@@ -46,8 +46,12 @@ def _sweep(experiment: Experiment) -> None:
     print(f"results   {folder / 'results'}")
     print(f"MLflow    {experiment.tracking.uri}  (run {result.parent.run_id})")
     if result.champion is None:
-        raise ValueError(f"sweep: no trial finished, so there is no champion; the trials' logs are under {folder / 'tune'}")
-    print(f"champion  {result.champion.trial_id}: {result.champion.score:.1f} %\n\nnext: make ui, make serve", flush=True)
+        raise ValueError(
+            f"sweep: no trial finished, so there is no champion; the trials' logs are under {folder / 'tune'}"
+        )
+    print(
+        f"champion  {result.champion.trial_id}: {result.champion.score:.1f} %\n\nnext: make ui, make serve", flush=True
+    )
 
 
 if __name__ == "__main__":

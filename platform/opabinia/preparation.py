@@ -49,7 +49,9 @@ def claim_output(experiment: Experiment) -> None:
             )
         return
     if experiment.output.exists() and any(experiment.output.iterdir()):
-        raise ValueError(f"output: {experiment.output} is not empty and belongs to no experiment; choose another folder")
+        raise ValueError(
+            f"output: {experiment.output} is not empty and belongs to no experiment; choose another folder"
+        )
     experiment.output.mkdir(parents=True, exist_ok=True)
     marker.write_text(json.dumps({"name": experiment.name}) + "\n")
 

@@ -30,7 +30,7 @@ from opabinia.tracking.champion import (
 from opabinia.tracking.connection import ServerAwayError
 from opabinia.tracking.digest import folder_digest
 from opabinia.tracking.heat_map import draw_heat_map
-from opabinia.tracking.mlflow_runs import open_sweep, open_trial
+from opabinia.tracking.mlflow_runs import open_sweep, open_trial, run_page, runs_page
 from opabinia.tracking.tracked_run import TrackedRun
 from tests.e2e.gate import Gate
 from tests.e2e.mlflow_server import MlflowServer, free_port
@@ -320,6 +320,15 @@ def test_a_deleted_experiment_is_told_in_one_line(server: MlflowServer, client: 
     client.delete_experiment(client.create_experiment(experiment))
     with pytest.raises(ValueError, match=rf"tracking\.experiment: '{experiment}' was deleted in MLflow"):
         open_sweep(server.uri, experiment, "quickstart", sweep_id="s1", params={})
+
+
+def test_pages_lead_to_the_run_and_to_its_experiment(
+    server: MlflowServer, client: MlflowClient, sweep: TrackedRun
+) -> None:
+    experiment = client.get_run(sweep.run_id).info.experiment_id
+    view = "?workflowType=machine_learning"
+    assert run_page(server.uri, sweep.run_id) == f"{server.uri}/#/experiments/{experiment}/runs/{sweep.run_id}{view}"
+    assert runs_page(server.uri, sweep.run_id) == f"{server.uri}/#/experiments/{experiment}/runs{view}"
 
 
 def test_what_mlflow_refuses_is_not_hidden(server: MlflowServer, sweep: TrackedRun) -> None:

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+
 from opabinia.models.answering import Answer
 from opabinia.serving.completion import Identity, cut_at_stop, new_identity, to_completion
 from opabinia.serving.config import ServingConfig

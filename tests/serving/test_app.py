@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+
 from opabinia.models.answering import Answer, Prompt
 from opabinia.serving import errors
 from opabinia.serving.app import build_app, key_digest
 from opabinia.serving.config import ServingConfig
 from opabinia.serving.sampling import Sampling
-
 from tests.serving.pictures import asking, data_uri, picture_bytes
 from tests.serving.stand_in import StandIn
 

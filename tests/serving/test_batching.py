@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
+
 from opabinia.data.records import Turn
 from opabinia.models.answering import Answer, Prompt
 from opabinia.serving.batching import Asked, Refusal, answer_all
 from opabinia.serving.sampling import Sampling
-
 from tests.serving.stand_in import StandIn
 
 GREEDY = Sampling(max_new_tokens=50, temperature=0.0, top_p=1.0, seed=None)

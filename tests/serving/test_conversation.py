@@ -6,12 +6,12 @@ import json
 from typing import Any
 
 import pytest
+
 from opabinia.models.answering import Prompt
 from opabinia.serving.config import ServingConfig
 from opabinia.serving.conversation import to_prompt
 from opabinia.serving.errors import ApiError
 from opabinia.serving.parsing import parse_request
-
 from tests.serving.pictures import asking, data_uri, picture_bytes
 
 URI = data_uri(picture_bytes())

@@ -10,11 +10,11 @@ import zlib
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
+
 from opabinia.serving.config import ServingConfig
 from opabinia.serving.errors import ApiError
 from opabinia.serving.images import decode_image
-from PIL import Image
-
 from tests.serving.pictures import RED, data_uri, picture_bytes
 
 CONFIG = ServingConfig(max_image_bytes=20_000, max_image_pixels=10_000)

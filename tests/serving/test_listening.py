@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from opabinia.serving.config import ServingConfig
 from opabinia.serving.deploy import deploy
 from opabinia.serving.instructions import base_url, client_lines, curl_line

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from opabinia.serving.errors import ApiError
 from opabinia.serving.parsing import parse_request
 from opabinia.serving.schema import ChatRequest
-
 from tests.serving.pictures import asking
 
 MESSAGES = [{"role": "user", "content": "how many shapes?"}]

@@ -76,7 +76,7 @@ def test_families_are_tallied() -> None:
     page = samples_page([sample(), sample(family="ocr_chart"), sample(correct=False)], title="quickstart")
     read = "".join(Reader(page).text)
     assert "3 questions: 2 right with the image, 0 without" in read
-    assert "OCR & chart 1 questions" in read.replace("  ", " ")
+    assert "OCR & chart 1 question:" in read.replace("  ", " ")
 
 
 def test_an_empty_answer_is_shown_as_such() -> None:

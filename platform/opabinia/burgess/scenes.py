@@ -122,7 +122,9 @@ def _room_thing(rng: random.Random) -> Thing:
     radius = 15 / depth * rng.uniform(0.85, 1.15)
     # A thing stands on the floor: its foot is at the projected depth, its centre one radius higher.
     foot = HORIZON + FOCAL / depth
-    return Thing(rng.choice(SHAPES), rng.choice(COLOURS), rng.uniform(10, SIDE - 10), foot - radius, radius, depth=depth)
+    return Thing(
+        rng.choice(SHAPES), rng.choice(COLOURS), rng.uniform(10, SIDE - 10), foot - radius, radius, depth=depth
+    )
 
 
 def _digits(rng: random.Random, split: Split) -> Scene:

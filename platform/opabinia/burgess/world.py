@@ -1,7 +1,7 @@
 """Write Burgess to disk: LLaVA-format training shards, pictures, and a held-out benchmark.
 
-    images/train/000000.jpg …      alignment/part-00000.jsonl …      benchmark/general.jsonl …
-    images/heldout/000000.jpg …    instruction/part-00000.jsonl …    world.json
+images/train/000000.jpg …      alignment/part-00000.jsonl …      benchmark/general.jsonl …
+images/heldout/000000.jpg …    instruction/part-00000.jsonl …    world.json
 """
 
 from __future__ import annotations

@@ -71,7 +71,7 @@ def start(service: Service, config: LocalConfig) -> Record:
         )
     started = Started(process.pid, psutil.Process(process.pid).create_time(), mark)
     ports = {field: getattr(config, field) for field in service.port_fields}
-    record = Record(started, launch.url, ports, launch.exports, launch.scratch)
+    record = Record(started=started, url=launch.url, ports=ports, exports=launch.exports, scratch=launch.scratch)
     write_record(config.state_folder, service.name, record)
     return record
 

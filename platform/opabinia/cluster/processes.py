@@ -42,7 +42,7 @@ class Started:
 
 
 def family(started: Started) -> list[psutil.Process]:
-    """Return every living process of a service: its first process, their descendants, and orphans that bear its mark."""
+    """Return every living process of a service: its first one, orphans that bear its mark, and their descendants."""
     root = started.find()
     found = {process.pid: process for process in _with_descendants([root] if root else [])}
     marked = [process for process in psutil.process_iter() if _mark(process) == started.mark]

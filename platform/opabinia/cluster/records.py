@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import fcntl
-import json
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from opabinia.cluster.processes import Started
+from opabinia.config import Config
 from opabinia.storage.atomic import whole_text
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(Config):
     """A service that was started: its first process, where it answers, and what its clients must set."""
 
     started: Started
@@ -29,16 +26,15 @@ class Record:
 def read_record(state_folder: Path, name: str) -> Record | None:
     """Return what is written down about a service, or None if it is not known to run."""
     try:
-        written: dict[str, Any] = json.loads(_path(state_folder, name).read_text(encoding="utf-8"))
+        return Record.model_validate_json(_path(state_folder, name).read_bytes())
     except FileNotFoundError:
         return None
-    return Record(**{**written, "started": Started(**written["started"])})
 
 
 def write_record(state_folder: Path, name: str, record: Record) -> None:
     """Write a service down."""
     with whole_text(_path(state_folder, name)) as file:
-        json.dump(asdict(record), file, indent=2)
+        file.write(record.model_dump_json(indent=2))
 
 
 def drop_record(state_folder: Path, name: str) -> None:

@@ -6,8 +6,8 @@ import re
 
 _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}\b)")
 _WORD_JOINERS = re.compile(r"(?<=\w)[-_/](?=[^\W\d])")
-# A point or a minus belongs to a number only beside a digit; "%" and "+" always carry meaning.
-_PUNCTUATION = re.compile(r"(?<!\d)\.(?!\d)|(?<=\d)\.(?!\d)|[^\w\s.%+\-]|(?<!\S)-(?!\d)|-(?=\s|$)")
+# A point or a minus belongs to a number only before a digit; "%" and "+" always carry meaning.
+_PUNCTUATION = re.compile(r"\.(?!\d)|[^\w\s.%+\-]|-(?!\.?\d)")
 
 
 def normalise(text: str) -> str:
@@ -15,7 +15,6 @@ def normalise(text: str) -> str:
 
     Text that is nothing but punctuation stays as it is, so that "<" and ">" differ.
     """
-    folded = _THOUSANDS.sub("", text.casefold())
-    folded = _PUNCTUATION.sub(" ", _WORD_JOINERS.sub(" ", folded))
-    folded = " ".join(folded.split()).replace(" %", "%")
+    folded = _WORD_JOINERS.sub(" ", _THOUSANDS.sub("", text.casefold()))
+    folded = " ".join(_PUNCTUATION.sub(" ", folded).split()).replace(" %", "%")
     return folded or text.casefold().strip()

@@ -124,7 +124,8 @@ class EncodedPictures:
 
         images = [prompt.image for prompt in prompts if prompt.image is not None]
         return [
-            encoder(torch.stack([pixels_from_image(image, encoder.entry) for image in images])) for encoder in self.encoders
+            encoder(torch.stack([pixels_from_image(image, encoder.entry) for image in images]))
+            for encoder in self.encoders
         ]
 
 

@@ -1,8 +1,8 @@
 """Checkpoint folders: safetensors, one JSON of what the model is made of, and the tokenizer. No pickle is read or written.
 
-    model.safetensors      connector and language model
-    opabinia.json          encoders with the digests of their weights, connector, format version
-    language_model/        the language model's own config.json, and its tokenizer
+model.safetensors      connector and language model
+opabinia.json          encoders with the digests of their weights, connector, format version
+language_model/        the language model's own config.json, and its tokenizer
 """
 
 from __future__ import annotations
@@ -74,7 +74,9 @@ def _read_makeup(folder: Path) -> ModelConfig:
         raise ValueError(f"checkpoint {folder}: {_MAKEUP} is missing; give a folder that training or export wrote")
     makeup = json.loads(path.read_text())
     if makeup.get("format") != FORMAT:
-        raise ValueError(f"checkpoint {folder}: format {makeup.get('format')} is not {FORMAT}; use the version that wrote it")
+        raise ValueError(
+            f"checkpoint {folder}: format {makeup.get('format')} is not {FORMAT}; use the version that wrote it"
+        )
     for name, digest in makeup["encoder_weights"].items():
         if weights_digest(find_encoder(name)) != digest:
             raise ValueError(f"checkpoint {folder}: encoder {name} has other weights than in training; install those")

@@ -40,4 +40,6 @@ def _load(library_class: Any, name: str, **options: Any) -> Any:
     except OSError as error:
         reason = str(error).splitlines()[0]
         known = ", ".join(LANGUAGE_MODELS)
-        raise ValueError(f"language_model: {name!r} cannot be loaded ({reason}); name a folder or one of: {known}") from error
+        raise ValueError(
+            f"language_model: {name!r} cannot be loaded ({reason}); name a folder or one of: {known}"
+        ) from error

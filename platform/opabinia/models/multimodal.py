@@ -102,7 +102,9 @@ def next_token_loss(logits: Tensor, labels: Tensor) -> Tensor:
     return functional.cross_entropy(logits[:, :-1][supervised].float(), labels[:, 1:][supervised])
 
 
-def _reread(connector: Connector, index: int, _layer: nn.Module, _args: Any, kwargs: dict[str, Any], output: Any) -> Any:
+def _reread(
+    connector: Connector, index: int, _layer: nn.Module, _args: Any, kwargs: dict[str, Any], output: Any
+) -> Any:
     """After a decoder layer, let the visual tokens read the feature grids again; decoding steps carry no visual context."""
     inner: InnerVisual | None = kwargs.get("inner_visual")
     if inner is None:

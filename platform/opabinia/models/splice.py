@@ -39,7 +39,9 @@ def splice(
     """
     is_image = (input_ids == IMAGE_TOKEN) & attention_mask
     if int(is_image.sum()) != len(visual_tokens):
-        raise ValueError(f"input_ids hold {int(is_image.sum())} image placeholders for {len(visual_tokens)} images; give one each")
+        raise ValueError(
+            f"input_ids hold {int(is_image.sum())} image placeholders for {len(visual_tokens)} images; give one each"
+        )
     queries = visual_tokens.shape[1]
     spans = torch.where(is_image, queries, 1) * attention_mask
     lengths = spans.sum(1)
@@ -51,7 +53,9 @@ def splice(
     is_text = attention_mask & ~is_image
     text_at = starts[is_text]
     visual_at = starts[is_image][:, None] + torch.arange(queries, device=input_ids.device)
-    return _fill(input_ids.shape[0], length, text_at, visual_at, text_embeddings[is_text], visual_tokens, labels, is_text)
+    return _fill(
+        input_ids.shape[0], length, text_at, visual_at, text_embeddings[is_text], visual_tokens, labels, is_text
+    )
 
 
 def _fill(

@@ -50,7 +50,7 @@ def _replica_deployment(config: ServingConfig, runtime: dict[str, Any]) -> Deplo
     return _serve.deployment(ModelReplica).options(
         num_replicas=config.replicas,
         max_ongoing_requests=_ongoing(config),
-        max_queued_requests=config.max_queued_requests,
+        max_queued_requests=config.max_queued_requests - _waiting_inside(config),
         max_constructor_retry_count=1,
         graceful_shutdown_timeout_s=_SHUTDOWN_S,
         graceful_shutdown_wait_loop_s=_SHUTDOWN_POLL_S,
@@ -72,8 +72,13 @@ def _ingress_deployment(config: ServingConfig, runtime: dict[str, Any], models: 
 
 
 def _ongoing(config: ServingConfig) -> int:
-    # One batch is computed while the next one is collected.
-    return 2 * config.max_batch_size
+    return config.max_batch_size + _waiting_inside(config)
+
+
+def _waiting_inside(config: ServingConfig) -> int:
+    # Half of the queue is in the replica, where the next batch is ready when the last one is done; Ray Serve lets
+    # requests outside look for a free place only now and then, which alone would leave the replica idle.
+    return config.max_queued_requests // 2
 
 
 def _runtime(config: ServingConfig) -> dict[str, Any]:

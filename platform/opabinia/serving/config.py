@@ -46,11 +46,11 @@ class ServingConfig(Config):
     max_batch_size: int = Field(default=8, gt=0)
     """Requests that a replica answers together."""
 
-    batch_wait_s: float = Field(default=0.02, ge=0)
-    """How long, in seconds, a replica waits for a batch to fill."""
+    batch_wait_s: float = Field(default=0.005, ge=0)
+    """How long, in seconds, an idle replica waits for company; while it computes, the next batch forms by itself."""
 
     max_queued_requests: int = Field(default=64, gt=0)
-    """Requests that may wait for a model; further ones are refused with status 503 until the queue is shorter."""
+    """Requests that may wait for one copy of a model; further ones are refused with status 503."""
 
     request_timeout_s: float = Field(default=120.0, gt=0)
     """Seconds after which an unanswered request is given up with status 504."""

@@ -11,7 +11,7 @@ from ray.tune.schedulers import ASHAScheduler
 
 from opabinia.evaluation.report import TrialReport
 from opabinia.sweeps.follow import OpenRun, TrialFollower
-from opabinia.sweeps.space import SweepConfig
+from opabinia.sweeps.space import ASHAConfig
 from opabinia.sweeps.trial import run_trial
 from opabinia.tracking.tracked_run import TrackedRun
 from opabinia.training.run import RunConfig
@@ -31,8 +31,15 @@ class Outcome:
     start_up_seconds: float | None
 
 
-def run_trials(runs: Sequence[RunConfig], config: SweepConfig, storage: Path, open_run: OpenRun) -> list[Outcome]:
-    """Run every trial to its end or until the scheduler stops it; outcomes are in the order of `runs`."""
+def run_trials(
+    runs: Sequence[RunConfig],
+    storage: Path,
+    open_run: OpenRun,
+    *,
+    max_concurrent: int = 1,
+    asha: ASHAConfig | None = None,
+) -> list[Outcome]:
+    """Run every trial to its end or until the scheduler stops it (never without `asha`); outcomes are in the order of `runs`."""
     follower = TrialFollower({run.name: run.reports for run in runs}, open_run)
     tuner = tune.Tuner(
         tune.with_resources(run_trial, {"CPU": _DRIVER_CPUS}),
@@ -41,8 +48,8 @@ def run_trials(runs: Sequence[RunConfig], config: SweepConfig, storage: Path, op
             "storage": str(storage / "checkpoints"),
         },
         tune_config=tune.TuneConfig(
-            scheduler=_scheduler(config, max(run.reports for run in runs)),
-            max_concurrent_trials=config.max_concurrent,
+            scheduler=_scheduler(asha, max(run.reports for run in runs)) if asha else None,
+            max_concurrent_trials=max_concurrent,
             reuse_actors=True,
             trial_name_creator=lambda trial: RunConfig.model_validate_json(trial.config["run"]).name,
         ),
@@ -52,8 +59,7 @@ def run_trials(runs: Sequence[RunConfig], config: SweepConfig, storage: Path, op
     return [_outcome(run, follower) for run in runs]
 
 
-def _scheduler(config: SweepConfig, reports: int) -> ASHAScheduler:
-    asha = config.scheduler
+def _scheduler(asha: ASHAConfig, reports: int) -> ASHAScheduler:
     return ASHAScheduler(
         time_attr="training_iteration",
         metric=asha.metric,

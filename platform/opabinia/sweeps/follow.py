@@ -66,7 +66,11 @@ def _log(tracked: TrackedRun, curve: list[dict[str, Any]], report: TrialReport) 
 
 
 def _progress(report: TrialReport, result: Mapping[str, Any], reports: int) -> str:
-    families = "  ".join(f"{name} {score:.0f}" for name, score in report.with_image.families.items()) if report.with_image else ""
+    families = (
+        "  ".join(f"{name} {score:.0f}" for name, score in report.with_image.families.items())
+        if report.with_image
+        else ""
+    )
     loss = result["curve"][-1]["loss"]
     return (
         f"{report.trial_id}  report {result['training_iteration']}/{reports}  step {report.steps}  loss {loss:.3f}  "

@@ -59,7 +59,11 @@ def crown(outcomes: Sequence[Outcome], tracking: TrackingConfig) -> TrialReport 
         return None
     winner = next(outcome for outcome in outcomes if outcome.report is best)
     assert winner.tracked is not None
-    tags = {"opabinia.trial": best.trial_id, "opabinia.encoders": " + ".join(best.encoders), "opabinia.connector": best.connector}
+    tags = {
+        "opabinia.trial": best.trial_id,
+        "opabinia.encoders": " + ".join(best.encoders),
+        "opabinia.connector": best.connector,
+    }
     register_champion(tracking.uri, tracking.model_name, winner.tracked.run_id, CHECKPOINT, score=best.score, tags=tags)
     return best
 

@@ -44,13 +44,18 @@ def run_sweep(
     `settings` is the experiment file, uploaded to the parent run.
     """
     parent = open_sweep(
-        tracking.uri, tracking.experiment, name, sweep_id=sweep_id, params={"trials": len(runs), "sweep": config}, files=[settings]
+        tracking.uri,
+        tracking.experiment,
+        name,
+        sweep_id=sweep_id,
+        params={"trials": len(runs), "sweep": config},
+        files=[settings],
     )
 
     def open_run(run: RunConfig) -> TrackedRun:
         return open_trial(tracking.uri, parent.run_id, run.name, _params(run))
 
-    outcomes = run_trials(runs, config, folder, open_run)
+    outcomes = run_trials(runs, folder, open_run, max_concurrent=config.max_concurrent, asha=config.scheduler)
     for outcome in outcomes:
         publish_trial(outcome, Path(outcome.run.benchmark.images))
     result = SweepResult(parent, outcomes, crown(outcomes, tracking))

@@ -18,9 +18,8 @@ SWEEP_TAG = "opabinia.sweep"
 TRIAL_TAG = "opabinia.trial"
 
 _PARENT_TAG = "mlflow.parentRunId"
-_KIND_TAG = "mlflow.experimentKind"
-_KIND = "custom_model_development"
-"""Opens the experiment as a list of training runs and their charts; otherwise MLflow guesses, and shows traces."""
+# Without it MLflow opens its pages for agents, where neither the list of runs nor their charts are to be found.
+_VIEW = "?workflowType=machine_learning"
 
 
 def open_sweep(
@@ -56,13 +55,25 @@ def open_trial(
     return run
 
 
+def run_page(tracking_uri: str, run_id: str) -> str:
+    """Where a browser shows the run, with its nested runs, files and charts."""
+    experiment = call(tracking_uri, lambda client: client.get_run(run_id).info.experiment_id)
+    return f"{tracking_uri.rstrip('/')}/#/experiments/{experiment}/runs/{run_id}{_VIEW}"
+
+
+def runs_page(tracking_uri: str, run_id: str) -> str:
+    """Where a browser lists and compares every run of the experiment that this run belongs to."""
+    experiment = call(tracking_uri, lambda client: client.get_run(run_id).info.experiment_id)
+    return f"{tracking_uri.rstrip('/')}/#/experiments/{experiment}/runs{_VIEW}"
+
+
 def _experiment(client: MlflowClient, name: str) -> str:
     from mlflow.exceptions import MlflowException
 
     found = client.get_experiment_by_name(name)
     if found is None:
         try:
-            return client.create_experiment(name, tags={_KIND_TAG: _KIND})
+            return client.create_experiment(name)
         except MlflowException:
             # Another process may have created it a moment ago.
             found = client.get_experiment_by_name(name)

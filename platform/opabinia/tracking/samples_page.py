@@ -134,7 +134,8 @@ def _jpeg(path: Path) -> str:
 
 def _tally(samples: Sequence[Sample]) -> str:
     seen, blind = sum(s.correct for s in samples), sum(s.blind_correct for s in samples)
-    return f"{len(samples)} questions: {seen} right with the image, {blind} without"
+    noun = "question" if len(samples) == 1 else "questions"
+    return f"{len(samples)} {noun}: {seen} right with the image, {blind} without"
 
 
 def _family_title(family: str) -> str:

@@ -28,7 +28,11 @@ class Step:
 
 
 def train_stage(
-    model: MultimodalModel, wrapped: nn.Module, stage: StageConfig, batches: Iterable[TextBatch], features: VisualFeatures
+    model: MultimodalModel,
+    wrapped: nn.Module,
+    stage: StageConfig,
+    batches: Iterable[TextBatch],
+    features: VisualFeatures,
 ) -> Iterator[Step]:
     """Train one stage step by step; the caller decides what to do between steps (log, score, checkpoint, stop).
 
@@ -42,7 +46,9 @@ def train_stage(
         started = time.perf_counter()
         batch = next(stream, None)
         if batch is None:
-            raise ValueError(f"stages: {stage.name} has data for {number - 1} of its {stage.steps} steps; give it more samples")
+            raise ValueError(
+                f"stages: {stage.name} has data for {number - 1} of its {stage.steps} steps; give it more samples"
+            )
         grids = features.of_batch(batch)
         ready = time.perf_counter()
         loss = _step(wrapped, batch, grids, stage.max_grad_norm)

@@ -10,7 +10,7 @@ from opabinia.evaluation.questions import BenchmarkConfig, Question, load_questi
 from opabinia.evaluation.report import Status, TrialReport
 from opabinia.evaluation.scoring import random_guess
 from opabinia.models.answering import ModelAnswerer
-from opabinia.training.run import RunConfig
+from opabinia.models.multimodal_config import ModelConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +30,23 @@ class Scorer:
     questions: list[Question]
     image_keys: dict[str, str]
 
-    def score(self, answerer: ModelAnswerer, run: RunConfig, *, status: Status, steps: int, seconds: float) -> Scored:
+    def score(
+        self,
+        answerer: ModelAnswerer,
+        name: str,
+        model: ModelConfig,
+        *,
+        seed: int,
+        status: Status = "finished",
+        steps: int = 0,
+        seconds: float = 0.0,
+    ) -> Scored:
         seen, blind = (self._ask(answerer, with_image=with_image) for with_image in (True, False))
         report = TrialReport(
-            trial_id=run.name,
-            encoders=run.model.encoders,
-            connector=run.model.connector.type,
-            seed=run.seed,
+            trial_id=name,
+            encoders=model.encoders,
+            connector=model.connector.type,
+            seed=seed,
             status=status,
             steps=steps,
             seconds=seconds,

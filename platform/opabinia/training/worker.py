@@ -24,7 +24,7 @@ from opabinia.training.batches import stream_batches
 from opabinia.training.inputs import TrainingInputs, load_inputs
 from opabinia.training.loop import Step, train_stage
 from opabinia.training.run import RunConfig
-from opabinia.training.scorer import open_scorer
+from opabinia.training.scorer import Scorer, open_scorer
 from opabinia.training.stages import StageConfig
 from opabinia.training.visual_features import VisualFeatures, open_features
 
@@ -42,7 +42,12 @@ class Progress:
     def add(self, stage: StageConfig, step: Step) -> None:
         self.first_step_at = self.first_step_at or time.time() - step.step_seconds
         self.steps += 1
-        point = {"step": self.steps, "loss": step.loss, f"loss/{stage.name}": step.loss, "data_seconds": step.data_seconds}
+        point = {
+            "step": self.steps,
+            "loss": step.loss,
+            f"loss/{stage.name}": step.loss,
+            "data_seconds": step.data_seconds,
+        }
         self.curve.append({**point, "step_seconds": step.step_seconds, **step.rates})
 
 
@@ -78,7 +83,7 @@ def _features(run: RunConfig, stage: StageConfig, inputs: TrainingInputs) -> Vis
     return open_features(inputs, run.model.encoders, images, memory_mib=run.cache.memory_mib)
 
 
-def _report(run: RunConfig, answerer: ModelAnswerer, scorer: Any, progress: Progress) -> None:
+def _report(run: RunConfig, answerer: ModelAnswerer, scorer: Scorer, progress: Progress) -> None:
     """Score, checkpoint and report; every worker must call `ray.train.report`, but only the first has something to say."""
     if ray.train.get_context().get_world_rank() != 0:
         ray.train.report({})
@@ -87,7 +92,9 @@ def _report(run: RunConfig, answerer: ModelAnswerer, scorer: Any, progress: Prog
     # A run that is cut off at its next report has the status of this one.
     status = "finished" if progress.reports == run.reports else "stopped"
     seconds = time.time() - progress.started
-    scored = scorer.score(answerer, run, status=status, steps=progress.steps, seconds=seconds)
+    scored = scorer.score(
+        answerer, run.name, run.model, seed=run.seed, status=status, steps=progress.steps, seconds=seconds
+    )
     metrics = {
         "score": scored.report.score,
         "report": to_json(scored.report),

@@ -22,7 +22,9 @@ class EncoderPretraining(Config):
     log_every: int = 100
 
 
-def pretrain(name: str, model: nn.Module, loss: Callable[[torch.Tensor], torch.Tensor], config: EncoderPretraining) -> float:
+def pretrain(
+    name: str, model: nn.Module, loss: Callable[[torch.Tensor], torch.Tensor], config: EncoderPretraining
+) -> float:
     """Minimise `loss(indices)` over random batches of picture indices; returns the mean loss of the last 50 steps."""
     optimizer = torch.optim.AdamW(model.parameters(), lr=config.lr, weight_decay=config.weight_decay, betas=(0.9, 0.98))
     schedule = cosine_with_warmup(optimizer, config.steps)

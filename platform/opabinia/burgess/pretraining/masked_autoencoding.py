@@ -22,9 +22,14 @@ def pretrain_mae_vit(config: EncoderPretraining, folder: Path) -> float:
     pictures = draw_pictures(config.pictures, f"pictures-{config.seed}", SIDE)
     sizes = dict(hidden_size=WIDTH, intermediate_size=384, num_hidden_layers=4, num_attention_heads=4)
     decoder = dict(
-        decoder_hidden_size=64, decoder_intermediate_size=192, decoder_num_hidden_layers=2, decoder_num_attention_heads=4
+        decoder_hidden_size=64,
+        decoder_intermediate_size=192,
+        decoder_num_hidden_layers=2,
+        decoder_num_attention_heads=4,
     )
-    settings = ViTMAEConfig(image_size=SIDE, patch_size=PATCH, mask_ratio=_MASKED, norm_pix_loss=True, **sizes, **decoder)
+    settings = ViTMAEConfig(
+        image_size=SIDE, patch_size=PATCH, mask_ratio=_MASKED, norm_pix_loss=True, **sizes, **decoder
+    )
     model: Any = ViTMAEForPreTraining(settings)
     loss = pretrain("mae-vit", model, lambda batch: model(pictures.batch(batch)).loss, config)
     _as_plain_vit(model, sizes).save_pretrained(folder)

@@ -1,0 +1,62 @@
+# make sweep     set up, start the local services, run the quickstart sweep     (ARGS="--name mine" changes settings)
+# make ui        start the MLflow server and say where it is
+# make serve     serve the best trial of the sweeps so far                      (ARGS="--serving.port 8001")
+# make stop      end what the other commands started
+# make test      static checks and the whole test suite; make test-unit leaves out the slow end-to-end tests
+# make check     static checks only: ruff, pyright, import-linter
+# make setup     only the virtual environment
+#
+# PYTHON=python3.12 make setup      builds the environment with another Python (3.11 or newer)
+# OPABINIA_RAY_PORT, OPABINIA_DASHBOARD_PORT, OPABINIA_MLFLOW_PORT      choose other ports
+
+PYTHON ?= python3
+VENV ?= .venv
+CONFIG ?= jobs/experiments/quickstart.yaml
+ARGS ?=
+
+BIN := $(abspath $(VENV))/bin
+INSTALLED := $(VENV)/.installed
+CLUSTER := $(BIN)/python -m opabinia.cluster
+
+.DEFAULT_GOAL := help
+.PHONY: help setup sweep ui serve stop test test-unit check
+
+help:
+	@sed -n 's/^# \{0,1\}//p;/^$$/q' Makefile
+
+setup: $(INSTALLED)
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is not installed; Python 3.11 or newer is needed: PYTHON=/path/to/python3.11 make $(MAKECMDGOALS)"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python %d.%d is too old; 3.11 or newer is needed: PYTHON=/path/to/python3.11 make $(MAKECMDGOALS)" % sys.version_info[:2])'
+	@test -x $(BIN)/python || { $(PYTHON) -m venv $(VENV) && echo "installing into $(VENV); this takes a few minutes and 7 GB, once"; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,serve]'
+	@touch $@
+
+sweep: setup
+	@$(CLUSTER) up
+	@eval "$$($(CLUSTER) env)" && $(BIN)/ray job submit -- \
+		python jobs/sweep_encoders.py --config $(CONFIG) --tracking.uri "$$MLFLOW_TRACKING_URI" $(ARGS)
+
+ui: setup
+	@$(CLUSTER) up mlflow
+
+serve: setup
+	@$(CLUSTER) up
+	@eval "$$($(CLUSTER) env)" && $(BIN)/python jobs/serve_winners.py --config $(CONFIG) --tracking.uri "$$MLFLOW_TRACKING_URI" $(ARGS)
+
+stop:
+	@if test -e $(INSTALLED); then $(CLUSTER) down; else echo "nothing to stop"; fi
+
+check: setup
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check --quiet . || { echo "run $(BIN)/ruff format ."; exit 1; }
+	@$(BIN)/pyright --pythonpath $(BIN)/python
+	@$(BIN)/lint-imports --no-logo
+
+# Several processes run at once in most tests; one thread each is faster than all of them wanting every core.
+test: check
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(ARGS)
+
+test-unit: setup
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not e2e" $(ARGS)
