@@ -29,7 +29,7 @@ setup: $(INSTALLED)
 $(INSTALLED): pyproject.toml constraints.txt
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is not installed; Python 3.11 or newer is needed: PYTHON=/path/to/python3.11 make $(MAKECMDGOALS)"; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python %d.%d is too old; 3.11 or newer is needed: PYTHON=/path/to/python3.11 make $(MAKECMDGOALS)" % sys.version_info[:2])'
-	@test -x $(BIN)/python || { $(PYTHON) -m venv $(VENV) && echo "installing into $(VENV); this takes a few minutes and 7 GB, once"; }
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || { $(PYTHON) -m venv $(VENV) && echo "installing into $(VENV): a few minutes and 7 GB, once"; }
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,serve]'
 	@touch $@
 

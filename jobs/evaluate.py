@@ -33,7 +33,8 @@ def _evaluate(settings: EvaluateSettings) -> None:
     scorer = open_scorer(settings.benchmark)
     folder = settings.checkpoint or _champion(settings)
     answerer = load_answerer(folder)
-    scored = scorer.score(answerer, folder.name, answerer.model.config, seed=settings.seed)
+    model = answerer.model.config
+    scored = scorer.score(answerer, folder.name, model.encoders, model.connector.type, seed=settings.seed)
     print(f"{folder}\n\n{render_table([scored.report])}", flush=True)
 
 

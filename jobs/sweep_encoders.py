@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from collections.abc import Sequence
@@ -30,8 +31,9 @@ def _sweep(experiment: Experiment) -> None:
     from opabinia.evaluation.table import render_table
     from opabinia.runs import sweep_runs
     from opabinia.sweeps.sweep import run_sweep
+    from opabinia.tracking.mlflow_runs import run_page
 
-    ray.init(logging_level="WARNING", log_to_driver=False)
+    ray.init(logging_level=logging.WARNING, log_to_driver=False)
     started = time.strftime("%Y%m%d-%H%M%S")
     folder = experiment.output / "sweeps" / started
     folder.mkdir(parents=True)
@@ -44,7 +46,7 @@ def _sweep(experiment: Experiment) -> None:
     )  # fmt: skip
     print(f"\n{render_table(result.reports)}\n")
     print(f"results   {folder / 'results'}")
-    print(f"MLflow    {experiment.tracking.uri}  (run {result.parent.run_id})")
+    print(f"MLflow    {run_page(experiment.tracking.uri, result.parent.run_id)}")
     if result.champion is None:
         raise ValueError(
             f"sweep: no trial finished, so there is no champion; the trials' logs are under {folder / 'tune'}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from collections.abc import Sequence
@@ -31,9 +32,9 @@ def _train(experiment: Experiment) -> None:
     from opabinia.runs import single_run
     from opabinia.sweeps.driver import run_trials
     from opabinia.sweeps.publish import publish_trial
-    from opabinia.tracking.mlflow_runs import open_sweep
+    from opabinia.tracking.mlflow_runs import open_sweep, run_page
 
-    ray.init(logging_level="WARNING", log_to_driver=False)
+    ray.init(logging_level=logging.WARNING, log_to_driver=False)
     started = time.strftime("%Y%m%d-%H%M%S")
     folder = experiment.output / "runs" / started
     folder.mkdir(parents=True)
@@ -49,7 +50,7 @@ def _train(experiment: Experiment) -> None:
     if outcome.report is None:
         raise ValueError(f"the run failed before its first report; its log is under {folder / 'tune'}")
     print(f"\n{render_table([outcome.report])}\n\ncheckpoint  {outcome.checkpoint}")
-    print(f"MLflow      {tracking.uri}  (run {tracked.run_id})", flush=True)
+    print(f"MLflow      {run_page(tracking.uri, tracked.run_id)}", flush=True)
 
 
 if __name__ == "__main__":

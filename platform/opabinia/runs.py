@@ -15,7 +15,7 @@ def single_run(experiment: Experiment, inputs: Path) -> RunConfig:
     """The run of the experiment's own encoders and connector. Raises ValueError when it names no encoder."""
     if not experiment.encoders:
         raise ValueError("encoders: empty; name at least one vision encoder")
-    return _run(experiment, inputs, experiment.name, experiment.encoders, experiment.connector, experiment.seed)
+    return _run(experiment, inputs, experiment.name, experiment.encoders, experiment.connector, experiment.connector.type, experiment.seed)
 
 
 def sweep_runs(experiment: Experiment, inputs: Path) -> list[RunConfig]:
@@ -23,18 +23,19 @@ def sweep_runs(experiment: Experiment, inputs: Path) -> list[RunConfig]:
     if experiment.sweep is None:
         raise ValueError("sweep: missing; add one, or train a single run with jobs/train.py")
     return [
-        _run(experiment, inputs, trial.name, trial.encoders, trial.connector, trial.seed)
+        _run(experiment, inputs, trial.name, trial.encoders, trial.connector, trial.label, trial.seed)
         for trial in trials(experiment.sweep)
     ]
 
 
 def _run(
-    experiment: Experiment, inputs: Path, name: str, encoders: tuple[str, ...], connector: ConnectorConfig, seed: int
+    experiment: Experiment, inputs: Path, name: str, encoders: tuple[str, ...], connector: ConnectorConfig, label: str, seed: int
 ) -> RunConfig:
     return RunConfig(
         name=name,
         seed=seed,
         model=ModelConfig(encoders=encoders, connector=connector, language_model=experiment.language_model),
+        connector_label=label,
         data=experiment.data,
         stages=experiment.stages,
         benchmark=experiment.benchmark,

@@ -75,7 +75,7 @@ def test_a_named_file_without_a_token_is_refused(state: Path, tmp_path: Path, co
     named = tmp_path / "token"
     if content is not None:
         named.write_text(content)
-    with pytest.raises(ValueError, match="^RAY_AUTH_TOKEN_PATH: ") as error:
+    with pytest.raises(ValueError, match=r"^RAY_AUTH_TOKEN_PATH: ") as error:
         token_file(state, {"RAY_AUTH_TOKEN_PATH": str(named)})
     assert str(named) in str(error.value)
     assert "\n" not in str(error.value)

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from opabinia.cluster.config import PORT_VARIABLES
+from tests.cluster.ports import free_ports
 
 
 def run(*arguments: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -128,13 +129,3 @@ def test_doctor_keeps_secrets_to_itself(tmp_path: Path) -> None:
     assert "MLFLOW_TRACKING_URI=http://(set)@example.org" in done.stdout
     assert "s3cret" not in done.stdout
     assert "hunter2" not in done.stdout
-
-
-def free_ports() -> dict[str, str]:
-    servers = [socket.socket() for _ in PORT_VARIABLES]
-    for server in servers:
-        server.bind(("127.0.0.1", 0))
-    ports = {name: f"{server.getsockname()[1]}" for name, server in zip(PORT_VARIABLES.values(), servers, strict=True)}
-    for server in servers:
-        server.close()
-    return ports

@@ -61,7 +61,7 @@ def _down(names: Sequence[str], config: LocalConfig) -> int:
     from opabinia.cluster.local import down
 
     ended = down(names, config)
-    print("stopped " + ", ".join(record.url for record in ended) if ended else "nothing to stop")
+    print("stopped " + " and ".join(service.title for service in ended) if ended else "nothing to stop")
     return 0
 
 

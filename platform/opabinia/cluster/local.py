@@ -59,7 +59,7 @@ def up(names: Sequence[str], config: LocalConfig) -> list[Up]:
         return ups
 
 
-def down(names: Sequence[str], config: LocalConfig) -> list[Record]:
+def down(names: Sequence[str], config: LocalConfig) -> list[Service]:
     """End the named services, as far as we started them, with everything that they started; returns those ended.
 
     Raises ValueError, one line, if a process survives.
@@ -68,7 +68,7 @@ def down(names: Sequence[str], config: LocalConfig) -> list[Record]:
         known = {name: read_record(config.state_folder, name) for name in names}
         running = {name: record for name, record in known.items() if record is not None}
         _end(running, config)
-        return list(running.values())
+        return [SERVICES[name] for name in running]
 
 
 def status(config: LocalConfig) -> list[Status]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from ray import tune
 from ray.tune.schedulers import ASHAScheduler
@@ -40,6 +43,7 @@ def run_trials(
     asha: ASHAConfig | None = None,
 ) -> list[Outcome]:
     """Run every trial to its end or until the scheduler stops it (never without `asha`); outcomes are in the order of `runs`."""
+    _quieten_tune()
     follower = TrialFollower({run.name: run.reports for run in runs}, open_run)
     tuner = tune.Tuner(
         tune.with_resources(run_trial, {"CPU": _DRIVER_CPUS}),
@@ -50,8 +54,8 @@ def run_trials(
         tune_config=tune.TuneConfig(
             scheduler=_scheduler(asha, max(run.reports for run in runs)) if asha else None,
             max_concurrent_trials=max_concurrent,
-            reuse_actors=True,
-            trial_name_creator=lambda trial: RunConfig.model_validate_json(trial.config["run"]).name,
+            trial_name_creator=_name_of,
+            trial_dirname_creator=_name_of,
         ),
         run_config=tune.RunConfig(name="tune", storage_path=str(storage), callbacks=[follower], verbose=0),
     )
@@ -68,6 +72,17 @@ def _scheduler(asha: ASHAConfig, reports: int) -> ASHAScheduler:
         grace_period=asha.grace,
         reduction_factor=asha.reduction_factor,
     )
+
+
+def _name_of(trial: Any) -> str:
+    return RunConfig.model_validate_json(trial.config["run"]).name
+
+
+def _quieten_tune() -> None:
+    """The follower tells what happens; Tune's own tables, files and advice would bury it."""
+    os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
+    os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
+    logging.getLogger("ray.tune").setLevel(logging.ERROR)
 
 
 def _outcome(run: RunConfig, follower: TrialFollower) -> Outcome:

@@ -63,6 +63,7 @@ def _log(tracked: TrackedRun, curve: list[dict[str, Any]], report: TrialReport) 
     for point in curve:
         tracked.log({name: value for name, value in point.items() if name != "step"}, point["step"])
     tracked.log(score_metrics(report), report.steps)
+    tracked.push()
 
 
 def _progress(report: TrialReport, result: Mapping[str, Any], reports: int) -> str:

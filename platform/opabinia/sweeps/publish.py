@@ -9,7 +9,7 @@ from pathlib import Path
 from opabinia.evaluation.report import TrialReport, champion, to_json, vision_gain
 from opabinia.evaluation.samples import AnswerPair, load_answers, spread_pairs
 from opabinia.sweeps.driver import Outcome
-from opabinia.tracking.ablation import COLUMNS, AblationRow, as_csv, as_markdown, table_rows
+from opabinia.tracking.ablation import COLUMNS, SUMMARY, AblationRow, as_csv, as_markdown, table_rows
 from opabinia.tracking.champion import register_champion
 from opabinia.tracking.config import TrackingConfig
 from opabinia.tracking.heat_map import draw_family_maps, draw_heat_map
@@ -47,8 +47,8 @@ def publish_sweep(parent: TrackedRun, name: str, reports: Sequence[TrialReport],
     (folder / "ablation.md").write_text(as_markdown(rows))
     (folder / "reports.json").write_text(json.dumps([json.loads(to_json(report)) for report in reports], indent=1))
     parent.log_folder(folder, "ablation")
-    parent.log_table(COLUMNS, table_rows(rows), "ablation.json")
-    parent.describe(as_markdown(rows))
+    parent.log_table(COLUMNS, table_rows(rows), "ablation/table.json")
+    parent.describe(as_markdown(rows, SUMMARY))
     parent.finish("finished")
 
 
@@ -93,9 +93,9 @@ def _sample(pair: AnswerPair, images: Path) -> Sample:
         question=question.question,
         choices=question.choices,
         right_text=question.right_text,
-        answer=pair.with_image.answer,
-        correct=pair.with_image.correct,
-        blind_answer=pair.blind.answer,
-        blind_correct=pair.blind.correct,
+        answer=pair.answer,
+        correct=pair.correct,
+        blind_answer=pair.blind_answer,
+        blind_correct=pair.blind_correct,
         image=images / question.image if question.image else None,
     )

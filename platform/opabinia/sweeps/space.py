@@ -72,6 +72,8 @@ class TrialSpec:
     connector: ConnectorConfig
     seed: int
     name: str
+    label: str
+    """The connector's type, and what distinguishes it where a sweep holds several of that type."""
 
 
 def trials(config: SweepConfig) -> tuple[TrialSpec, ...]:
@@ -84,7 +86,7 @@ def trials(config: SweepConfig) -> tuple[TrialSpec, ...]:
     connectors = list(dict.fromkeys(config.connectors))
     labels = _connector_labels(connectors)
     return tuple(
-        TrialSpec(encoders, connector, seed, f"{'+'.join(short[e] for e in encoders)}.{label}.s{seed}")
+        TrialSpec(encoders, connector, seed, f"{'+'.join(short[e] for e in encoders)}.{label}.s{seed}", label)
         for seed in dict.fromkeys(config.seeds)
         for encoders in sets
         for connector, label in zip(connectors, labels, strict=True)

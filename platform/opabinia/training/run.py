@@ -33,6 +33,8 @@ class RunConfig(Config):
     name: str
     seed: int
     model: ModelConfig
+    connector_label: str
+    """What the connector is called in tables and pictures."""
     data: DataConfig
     stages: tuple[StageConfig, ...]
     benchmark: BenchmarkConfig

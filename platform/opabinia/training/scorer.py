@@ -10,7 +10,6 @@ from opabinia.evaluation.questions import BenchmarkConfig, Question, load_questi
 from opabinia.evaluation.report import Status, TrialReport
 from opabinia.evaluation.scoring import random_guess
 from opabinia.models.answering import ModelAnswerer
-from opabinia.models.multimodal_config import ModelConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +33,8 @@ class Scorer:
         self,
         answerer: ModelAnswerer,
         name: str,
-        model: ModelConfig,
+        encoders: tuple[str, ...],
+        connector: str,
         *,
         seed: int,
         status: Status = "finished",
@@ -44,8 +44,8 @@ class Scorer:
         seen, blind = (self._ask(answerer, with_image=with_image) for with_image in (True, False))
         report = TrialReport(
             trial_id=name,
-            encoders=model.encoders,
-            connector=model.connector.type,
+            encoders=encoders,
+            connector=connector,
             seed=seed,
             status=status,
             steps=steps,

@@ -93,7 +93,7 @@ def _report(run: RunConfig, answerer: ModelAnswerer, scorer: Scorer, progress: P
     status = "finished" if progress.reports == run.reports else "stopped"
     seconds = time.time() - progress.started
     scored = scorer.score(
-        answerer, run.name, run.model, seed=run.seed, status=status, steps=progress.steps, seconds=seconds
+        answerer, run.name, run.model.encoders, run.connector_label, seed=run.seed, status=status, steps=progress.steps, seconds=seconds
     )
     metrics = {
         "score": scored.report.score,

@@ -28,7 +28,7 @@ def pretrain_mae_vit(config: EncoderPretraining, folder: Path) -> float:
         decoder_num_attention_heads=4,
     )
     settings = ViTMAEConfig(
-        image_size=SIDE, patch_size=PATCH, mask_ratio=_MASKED, norm_pix_loss=True, **sizes, **decoder
+        image_size=SIDE, patch_size=PATCH, mask_ratio=_MASKED, norm_pix_loss=False, **sizes, **decoder
     )
     model: Any = ViTMAEForPreTraining(settings)
     loss = pretrain("mae-vit", model, lambda batch: model(pictures.batch(batch)).loss, config)
