@@ -8,14 +8,14 @@ from hypothesis import strategies as st
 
 from opabinia.names import nearest, unknown
 
-ENCODERS = ("burgess/caption-vit", "burgess/mae-vit", "burgess/dense-convnext")
+ENCODERS = ("burgess/caption-vit", "burgess/mim-vit", "burgess/dense-convnext")
 
 
 @pytest.mark.parametrize(
     ("typed", "meant"),
     [
         ("burges/caption", "burgess/caption-vit"),
-        ("BURGESS/MAE-VIT", "burgess/mae-vit"),
+        ("BURGESS/MAE-VIT", "burgess/mim-vit"),
         ("dense-convnext", "burgess/dense-convnext"),
         ("zzz", None),
         ("", None),
@@ -26,10 +26,10 @@ def test_the_nearest_name(typed: str, meant: str | None) -> None:
 
 
 def test_the_error_names_place_kind_name_nearest_and_known() -> None:
-    error = unknown("vision encoder", "burges/caption", ["burgess/mae-vit", "burgess/caption-vit"], place="encoders.0")
+    error = unknown("vision encoder", "burges/caption", ["burgess/mim-vit", "burgess/caption-vit"], place="encoders.0")
     assert str(error) == (
         "encoders.0: unknown vision encoder 'burges/caption'; did you mean 'burgess/caption-vit'? "
-        "Known: burgess/caption-vit, burgess/mae-vit"
+        "Known: burgess/caption-vit, burgess/mim-vit"
     )
 
 

@@ -23,7 +23,7 @@ def unknown(kind: str, name: str, known: Iterable[str], *, place: str = "") -> V
     """Return (not raise) the error for a name that no registry knows.
 
     `place` is the dotted path of the field that holds it: "encoders.0: unknown vision encoder 'burgess/mea-vit'; did
-    you mean 'burgess/mae-vit'? Known: burgess/caption-vit, burgess/mae-vit".
+    you mean 'burgess/mim-vit'? Known: burgess/caption-vit, burgess/mim-vit".
     """
     names = sorted(known)
     prefix = f"{place}: " if place else ""

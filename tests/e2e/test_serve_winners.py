@@ -56,7 +56,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     torch.manual_seed(0)
     name = "burgess/language-model"
-    encoders = ("burgess/caption-vit", "burgess/mae-vit")
+    encoders = ("burgess/caption-vit", "burgess/mim-vit")
     config = ModelConfig(encoders=encoders, connector=SvaConfig(queries=16), language_model=name)
     folder = tmp_path_factory.mktemp("trial") / "checkpoint"
     save_checkpoint(MultimodalModel(config, load_language_model(name)), load_tokenizer(name), folder)

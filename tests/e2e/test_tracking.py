@@ -198,7 +198,7 @@ def test_a_reports_scores_become_metrics_that_mlflow_accepts(
 
 
 def test_tables_pages_and_pictures_are_kept_once(client: MlflowClient, sweep: TrackedRun, tmp_path: Path) -> None:
-    rows = [row("clip-vit", score=60), row("mae-vit", score=70)]
+    rows = [row("clip-vit", score=60), row("mim-vit", score=70)]
     for _ in range(2):
         draw_heat_map(rows, tmp_path / "heat_map.png", title="quickstart")
         sweep.log_file(tmp_path / "heat_map.png", "ablation")
@@ -208,12 +208,12 @@ def test_tables_pages_and_pictures_are_kept_once(client: MlflowClient, sweep: Tr
     assert files["ablation/heat_map.png"] == (tmp_path / "heat_map.png").stat().st_size
     run = client.get_run(sweep.run_id)
     assert json.loads(run.data.tags["mlflow.loggedArtifacts"]) == [{"path": "ablation/table.json", "type": "table"}]
-    assert "| mae-vit | sva |" in run.data.tags["mlflow.note.content"]
+    assert "| mim-vit | sva |" in run.data.tags["mlflow.note.content"]
     table = pandas.read_json(
         client.download_artifacts(sweep.run_id, "ablation/table.json", str(tmp_path)), orient="split"
     )
     assert tuple(table.columns) == COLUMNS
-    assert list(table["encoders"]) == ["mae-vit", "clip-vit"]
+    assert list(table["encoders"]) == ["mim-vit", "clip-vit"]
 
 
 def test_the_champion_comes_back_byte_for_byte(

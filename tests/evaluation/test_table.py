@@ -10,14 +10,14 @@ from tests.evaluation.specimens import report, scores
 REPORTS = [
     report(
         "b",
-        encoders=("burgess/mae-vit",),
+        encoders=("burgess/mim-vit",),
         status="stopped",
         with_image=scores(50, 60, 30, 40),
         blind=scores(40, 60, 20, 30),
     ),
     report(
         "a",
-        encoders=("burgess/clip-vit", "burgess/mae-vit"),
+        encoders=("burgess/clip-vit", "burgess/mim-vit"),
         with_image=scores(80, 90, 70, 60),
         blind=scores(40, 88, 20, 30),
     ),
@@ -43,8 +43,8 @@ def test_rows_are_ranked_and_complete() -> None:
     assert set(rule) == {"─", " "}
     cells = [" ".join(row.split()) for row in (first, second, third)]
     assert cells == [
-        "1 clip-vit + mae-vit sva 0 finished 600 80.0 90.0 70.0 60.0 75.0 44.5 25.0 +40.0",
-        "2 mae-vit sva 0 stopped* 600 50.0 60.0 30.0 40.0 45.0 37.5 25.0 +10.0",
+        "1 clip-vit + mim-vit sva 0 finished 600 80.0 90.0 70.0 60.0 75.0 44.5 25.0 +40.0",
+        "2 mim-vit sva 0 stopped* 600 50.0 60.0 30.0 40.0 45.0 37.5 25.0 +10.0",
         "– clip-vit mlp2x_gelu 0 failed 600 – – – – – – – –",
     ]
 
@@ -77,10 +77,10 @@ def test_no_line_is_wider_than_a_terminal_and_no_name_is_lost(encoders: int) -> 
 
 
 def test_three_shipped_encoders_fit_on_one_line_of_a_sweep_with_two_digit_ranks() -> None:
-    names = ("burgess/caption-vit", "burgess/mae-vit", "burgess/dense-convnext")
+    names = ("burgess/caption-vit", "burgess/mim-vit", "burgess/dense-convnext")
     reports = [replace(REPORTS[1], trial_id=str(n), encoders=names, connector="mlp2x_gelu") for n in range(12)]
     lines = render_table(reports).splitlines()
-    assert all("caption-vit + mae-vit + dense-convnext  mlp2x_gelu" in line for line in lines[2:14])
+    assert all("caption-vit + mim-vit + dense-convnext  mlp2x_gelu" in line for line in lines[2:14])
     assert max(map(len, lines)) <= WIDTH
 
 

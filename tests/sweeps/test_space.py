@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from opabinia.models.connector_config import MlpConfig, SvaConfig
 from opabinia.sweeps.space import SweepConfig, trials
 
-POOL = ("burgess/caption-vit", "burgess/mae-vit", "burgess/dense-convnext")
+POOL = ("burgess/caption-vit", "burgess/mim-vit", "burgess/dense-convnext")
 
 
 def names(config: SweepConfig) -> list[str]:
@@ -22,12 +22,12 @@ def test_all_subsets_of_three_encoders_with_two_connectors_are_fourteen_trials()
         f"{encoders}.{connector}.s0"
         for encoders in (
             "caption-vit",
-            "mae-vit",
+            "mim-vit",
             "dense-convnext",
-            "caption-vit+mae-vit",
+            "caption-vit+mim-vit",
             "caption-vit+dense-convnext",
-            "mae-vit+dense-convnext",
-            "caption-vit+mae-vit+dense-convnext",
+            "mim-vit+dense-convnext",
+            "caption-vit+mim-vit+dense-convnext",
         )
         for connector in ("mlp2x_gelu", "sva")
     ]

@@ -8,14 +8,14 @@ import pytest
 from opabinia.tracking.ablation import COLUMNS, SUMMARY, as_csv, as_markdown, grid, table_rows
 from tests.tracking.specimens import row
 
-ROWS = [row("mae-vit", score=60), row("clip-vit+mae-vit", score=75), row("dense", score=None, status="failed")]
+ROWS = [row("mim-vit", score=60), row("clip-vit+mim-vit", score=75), row("dense", score=None, status="failed")]
 
 
 def test_rows_are_ranked_and_a_trial_without_a_score_has_no_rank() -> None:
     ranked = [dict(zip(COLUMNS, values, strict=True)) for values in table_rows(ROWS)]
     assert [(r["rank"], r["encoders"], r["average"]) for r in ranked] == [
-        (1, "clip-vit + mae-vit", 75),
-        (2, "mae-vit", 60),
+        (1, "clip-vit + mim-vit", 75),
+        (2, "mim-vit", 60),
         (None, "dense", None),
     ]
     assert ranked[0]["ocr_chart"] == 65
@@ -41,7 +41,7 @@ def test_markdown_can_be_cut_to_the_columns_of_a_summary() -> None:
         heading
         == "| rank | encoders | connector | seed | status | average | blind average | random average | vision gain |"
     )
-    assert first == "| 1 | clip-vit + mae-vit | sva | 0 | finished | 75.0 | 40.0 | 27.3 | 37.0 |"
+    assert first == "| 1 | clip-vit + mim-vit | sva | 0 | finished | 75.0 | 40.0 | 27.3 | 37.0 |"
 
 
 def test_a_cell_is_the_mean_over_seeds_with_its_range() -> None:

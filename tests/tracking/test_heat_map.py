@@ -12,26 +12,26 @@ from opabinia.tracking.heat_map import _layout, draw_family_maps, draw_heat_map
 from tests.tracking.specimens import row
 
 ROWS = [
-    row("mae-vit", "mlp2x_gelu", 50),
-    row("mae-vit", "sva", 41, status="stopped", steps=120),
+    row("mim-vit", "mlp2x_gelu", 50),
+    row("mim-vit", "sva", 41, status="stopped", steps=120),
     row("clip-vit", "mlp2x_gelu", 60),
     row("clip-vit", "sva", 64),
-    row("clip-vit+mae-vit", "mlp2x_gelu", 70),
-    row("clip-vit+mae-vit", "sva", None, status="failed", steps=10),
+    row("clip-vit+mim-vit", "mlp2x_gelu", 70),
+    row("clip-vit+mim-vit", "sva", None, status="failed", steps=10),
 ]
 
 
 def test_rows_are_ordered_by_their_mean_and_columns_as_they_came() -> None:
     layout = _layout(ROWS, height=0.7, narrowest=1.7)
-    assert layout.rows == ("clip-vit + mae-vit", "clip-vit", "mae-vit")
+    assert layout.rows == ("clip-vit + mim-vit", "clip-vit", "mim-vit")
     assert layout.columns == ("mlp2x_gelu", "sva")
 
 
 def test_cells_say_how_their_score_came_about() -> None:
     cells = grid([*ROWS, row("clip-vit", "sva", 66, seed=1)])
     assert _wording(cells["clip-vit", "sva"]) == ("65.0", "64.0 to 66.0, 2 seeds")
-    assert _wording(cells["mae-vit", "sva"]) == ("41.0", "stopped, step 120")
-    assert _wording(cells["clip-vit + mae-vit", "sva"]) == ("–", "failed, step 10")
+    assert _wording(cells["mim-vit", "sva"]) == ("41.0", "stopped, step 120")
+    assert _wording(cells["clip-vit + mim-vit", "sva"]) == ("–", "failed, step 10")
     assert _wording(cells["clip-vit", "mlp2x_gelu"]) == ("60.0", "")
     assert _wording(None) == ("–", "")
 

@@ -45,8 +45,8 @@ _ENTRIES = (
         width=128, leading_tokens=0, layer=-1, parameters=694_656, licence="Apache-2.0",
     ),
     EncoderEntry(
-        id="burgess/mae-vit", family="self-supervised", architecture="ViT", library="transformers",
-        weights="package:opabinia.burgess/weights/mae-vit", input_size=96, mean=_HALF, std=_HALF, patch=8, grid=12,
+        id="burgess/mim-vit", family="self-supervised", architecture="ViT", library="transformers",
+        weights="package:opabinia.burgess/weights/mim-vit", input_size=96, mean=_HALF, std=_HALF, patch=8, grid=12,
         width=128, leading_tokens=1, layer=-1, parameters=705_152, licence="Apache-2.0",
     ),
     EncoderEntry(

@@ -5,33 +5,19 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ray import tune
 from ray.tune.schedulers import ASHAScheduler
 
-from opabinia.evaluation.report import TrialReport
-from opabinia.sweeps.follow import OpenRun, TrialFollower
+from opabinia.sweeps.follow import OpenRun, Outcome, TrialFollower
 from opabinia.sweeps.space import ASHAConfig
 from opabinia.sweeps.trial import run_trial
-from opabinia.tracking.tracked_run import TrackedRun
 from opabinia.training.run import RunConfig
 
 _DRIVER_CPUS = 0.1
 """A trial's driver only waits for its workers; they reserve the CPUs that matter."""
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of one trial; `report` and `checkpoint` are those of its last report, None if it never gave one."""
-
-    run: RunConfig
-    report: TrialReport | None
-    checkpoint: Path | None
-    tracked: TrackedRun | None
-    start_up_seconds: float | None
 
 
 def run_trials(
@@ -44,7 +30,7 @@ def run_trials(
 ) -> list[Outcome]:
     """Run every trial to its end or until the scheduler stops it (never without `asha`); outcomes are in the order of `runs`."""
     _quieten_tune()
-    follower = TrialFollower({run.name: run.reports for run in runs}, open_run)
+    follower = TrialFollower(len(runs), open_run)
     tuner = tune.Tuner(
         tune.with_resources(run_trial, {"CPU": _DRIVER_CPUS}),
         param_space={
@@ -60,7 +46,7 @@ def run_trials(
         run_config=tune.RunConfig(name="tune", storage_path=str(storage), callbacks=[follower], verbose=0),
     )
     tuner.fit()
-    return [_outcome(run, follower) for run in runs]
+    return [follower.outcomes[run.name] for run in runs if run.name in follower.outcomes]
 
 
 def _scheduler(asha: ASHAConfig, reports: int) -> ASHAScheduler:
@@ -83,17 +69,3 @@ def _quieten_tune() -> None:
     os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
     os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
     logging.getLogger("ray.tune").setLevel(logging.ERROR)
-
-
-def _outcome(run: RunConfig, follower: TrialFollower) -> Outcome:
-    report = follower.latest.get(run.name)
-    if report is not None and report.status == "stopped" and run.name in follower.failed:
-        report = replace(report, status="failed")
-    checkpoint = follower.checkpoints.get(run.name)
-    return Outcome(
-        run,
-        report,
-        Path(checkpoint) if checkpoint else None,
-        follower.tracked.get(run.name),
-        follower.start_up.get(run.name),
-    )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from ray.tune import Callback
@@ -17,39 +18,54 @@ OpenRun = Callable[[RunConfig], TrackedRun]
 
 
 @dataclass
+class Outcome:
+    """What became of one trial; `report` and `checkpoint` are those of its last report, None if it never gave one."""
+
+    run: RunConfig
+    tracked: TrackedRun
+    report: TrialReport | None = None
+    checkpoint: Path | None = None
+    start_up_seconds: float | None = None
+    """From when the run was asked for to its first step."""
+    curve: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    """One point a step: step, loss, learning rates, seconds."""
+    failed: bool = False
+
+
+@dataclass
 class TrialFollower(Callback):
     """Tune calls this in the sweep's own process."""
 
-    reports_per_trial: Mapping[str, int]
+    trials: int
     open_run: OpenRun
     started: float = field(default_factory=time.monotonic)
-    tracked: dict[str, TrackedRun] = field(default_factory=dict[str, TrackedRun])
-    latest: dict[str, TrialReport] = field(default_factory=dict[str, TrialReport])
-    checkpoints: dict[str, str] = field(default_factory=dict[str, str])
-    start_up: dict[str, float] = field(default_factory=dict[str, float])
-    failed: set[str] = field(default_factory=set[str])
+    outcomes: dict[str, Outcome] = field(default_factory=dict[str, Outcome])
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         run = _run_of(trial)
-        if run.name not in self.tracked:
-            self.tracked[run.name] = self.open_run(run)
-            self._say(f"{run.name} started ({len(self.tracked)} of {len(self.reports_per_trial)})")
+        if run.name not in self.outcomes:
+            self.outcomes[run.name] = Outcome(run, self.open_run(run))
+            self._say(f"{run.name} started ({len(self.outcomes)} of {self.trials})")
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
-        name = _run_of(trial).name
-        report = from_json(result["report"])
-        self.latest[name] = report
-        self.checkpoints[name] = result["checkpoint_path"]
-        self.start_up.setdefault(name, result["start_up_seconds"])
-        _log(self.tracked[name], result["curve"], report)
-        self._say(_progress(report, result, self.reports_per_trial[name]))
+        outcome = self.outcomes[_run_of(trial).name]
+        outcome.report = from_json(result["report"])
+        outcome.checkpoint = Path(result["checkpoint_path"])
+        outcome.start_up_seconds = outcome.start_up_seconds or result["start_up_seconds"]
+        outcome.curve += result["curve"]
+        _log(outcome.tracked, result["curve"], outcome.report)
+        self._say(
+            _progress(outcome.report, result["curve"][-1]["loss"], result["training_iteration"], outcome.run.reports)
+        )
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        name = _run_of(trial).name
-        self.failed.add(name)
-        self._say(f"{name} failed; its log is in {trial.local_path}")
+        outcome = self.outcomes[_run_of(trial).name]
+        outcome.failed = True
+        if outcome.report is not None:
+            outcome.report = replace(outcome.report, status="failed")
+        self._say(f"{outcome.run.name} failed; its log is in {trial.local_path}")
 
     def _say(self, text: str) -> None:
         print(f"[{time.monotonic() - self.started:5.0f} s] {text}", flush=True)
@@ -66,14 +82,10 @@ def _log(tracked: TrackedRun, curve: list[dict[str, Any]], report: TrialReport) 
     tracked.push()
 
 
-def _progress(report: TrialReport, result: Mapping[str, Any], reports: int) -> str:
-    families = (
-        "  ".join(f"{name} {score:.0f}" for name, score in report.with_image.families.items())
-        if report.with_image
-        else ""
-    )
-    loss = result["curve"][-1]["loss"]
+def _progress(report: TrialReport, loss: float, number: int, reports: int) -> str:
+    scores = report.with_image.families if report.with_image else {}
+    families = "  ".join(f"{name} {score:.0f}" for name, score in scores.items())
     return (
-        f"{report.trial_id}  report {result['training_iteration']}/{reports}  step {report.steps}  loss {loss:.3f}  "
+        f"{report.trial_id}  report {number}/{reports}  step {report.steps}  loss {loss:.3f}  "
         f"score {report.score:.1f}  ({families})"
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from opabinia.evaluation.report import TrialReport, champion, to_json, vision_gain
 from opabinia.evaluation.samples import AnswerPair, load_answers, spread_pairs
-from opabinia.sweeps.driver import Outcome
+from opabinia.sweeps.follow import Outcome
 from opabinia.tracking.ablation import COLUMNS, SUMMARY, AblationRow, as_csv, as_markdown, table_rows
 from opabinia.tracking.champion import register_champion
 from opabinia.tracking.config import TrackingConfig
@@ -23,8 +23,6 @@ CHECKPOINT = "checkpoint"
 def publish_trial(outcome: Outcome, images: Path) -> None:
     """Upload a trial's report, checkpoint and sample answers to its run and close it."""
     tracked, report = outcome.tracked, outcome.report
-    if tracked is None:
-        return
     if report is None or outcome.checkpoint is None:
         tracked.finish("failed")
         return
@@ -36,8 +34,9 @@ def publish_trial(outcome: Outcome, images: Path) -> None:
     tracked.finish(report.status)
 
 
-def publish_sweep(parent: TrackedRun, name: str, reports: Sequence[TrialReport], folder: Path) -> None:
+def publish_sweep(parent: TrackedRun, name: str, outcomes: Sequence[Outcome], folder: Path) -> None:
     """Write the ablation as pictures and tables to `folder`, upload it to the parent run, and close the run."""
+    reports = [outcome.report for outcome in outcomes if outcome.report]
     rows = [ablation_row(report) for report in reports]
     folder.mkdir(parents=True, exist_ok=True)
     if any(row.score is not None for row in rows):
@@ -46,6 +45,7 @@ def publish_sweep(parent: TrackedRun, name: str, reports: Sequence[TrialReport],
     (folder / "ablation.csv").write_text(as_csv(rows))
     (folder / "ablation.md").write_text(as_markdown(rows))
     (folder / "reports.json").write_text(json.dumps([json.loads(to_json(report)) for report in reports], indent=1))
+    (folder / "curves.json").write_text(json.dumps({outcome.run.name: _curve(outcome) for outcome in outcomes}))
     parent.log_folder(folder, "ablation")
     parent.log_table(COLUMNS, table_rows(rows), "ablation/table.json")
     parent.describe(as_markdown(rows, SUMMARY))
@@ -58,7 +58,6 @@ def crown(outcomes: Sequence[Outcome], tracking: TrackingConfig) -> TrialReport 
     if best is None or best.score is None:
         return None
     winner = next(outcome for outcome in outcomes if outcome.report is best)
-    assert winner.tracked is not None
     tags = {
         "opabinia.trial": best.trial_id,
         "opabinia.encoders": " + ".join(best.encoders),
@@ -83,6 +82,10 @@ def ablation_row(report: TrialReport) -> AblationRow:
         random=report.random.average if report.random else None,
         vision_gain=vision_gain(report),
     )
+
+
+def _curve(outcome: Outcome) -> dict[str, object]:
+    return {"start_up_seconds": outcome.start_up_seconds, "curve": outcome.curve}
 
 
 def _sample(pair: AnswerPair, images: Path) -> Sample:

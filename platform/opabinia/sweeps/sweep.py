@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from opabinia.evaluation.report import TrialReport
-from opabinia.sweeps.driver import Outcome, run_trials
+from opabinia.sweeps.driver import run_trials
+from opabinia.sweeps.follow import Outcome
 from opabinia.sweeps.publish import crown, publish_sweep, publish_trial
 from opabinia.sweeps.space import SweepConfig
 from opabinia.tracking.config import TrackingConfig
@@ -59,7 +60,7 @@ def run_sweep(
     for outcome in outcomes:
         publish_trial(outcome, Path(outcome.run.benchmark.images))
     result = SweepResult(parent, outcomes, crown(outcomes, tracking))
-    publish_sweep(parent, name, result.reports, folder / "results")
+    publish_sweep(parent, name, outcomes, folder / "results")
     return result
 
 

@@ -9,8 +9,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from opabinia.burgess.pretraining.loop import EncoderPretraining, pretrain
+from opabinia.burgess.pretraining.loop import pretrain
 from opabinia.burgess.pretraining.pictures import draw_pictures
+from opabinia.burgess.pretraining.settings import EncoderPretraining
 from opabinia.burgess.tokenizer import build_tokenizer
 from opabinia.burgess.vocabulary import BOS, EOS
 from opabinia.burgess.wording import caption

@@ -9,8 +9,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from opabinia.burgess.pretraining.loop import EncoderPretraining, pretrain
+from opabinia.burgess.pretraining.loop import pretrain
 from opabinia.burgess.pretraining.pictures import DENSE_GRID, KINDS, depth_map, draw_pictures, kind_map
+from opabinia.burgess.pretraining.settings import EncoderPretraining
 
 SIDE = 64
 STAGES = (32, 64, 144)

@@ -12,27 +12,15 @@ import torch
 from torch.nn import functional
 
 from opabinia.burgess.pretraining.schedule import cosine_with_warmup
+from opabinia.burgess.pretraining.settings import LanguageModelPretraining
 from opabinia.burgess.pretraining.text_corpus import WORDS_PER_POSITION, Passage, write_passage
 from opabinia.burgess.tokenizer import build_tokenizer
-from opabinia.config import Config
 
 if TYPE_CHECKING:
     from transformers import LlamaForCausalLM
 
 _EMBEDDING_NOISE = 0.1
 """Standard deviation of the noise on telegram positions, relative to the embeddings' own: no connector is exact."""
-
-
-class LanguageModelPretraining(Config):
-    width: int = 128
-    layers: int = 4
-    heads: int = 4
-    feed_forward: int = 352
-    steps: int = 7000
-    batch: int = 64
-    lr: float = 2e-3
-    seed: int = 0
-    log_every: int = 250
 
 
 def pretrain_language_model(config: LanguageModelPretraining, folder: Path) -> dict[str, float]:

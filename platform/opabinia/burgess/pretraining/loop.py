@@ -9,17 +9,7 @@ import torch
 from torch import nn
 
 from opabinia.burgess.pretraining.schedule import cosine_with_warmup
-from opabinia.config import Config
-
-
-class EncoderPretraining(Config):
-    pictures: int = 24000
-    steps: int
-    batch: int
-    lr: float = 1e-3
-    weight_decay: float = 0.05
-    seed: int = 0
-    log_every: int = 100
+from opabinia.burgess.pretraining.settings import EncoderPretraining
 
 
 def pretrain(
