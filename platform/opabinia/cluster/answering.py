@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import urllib.request
+from http.client import HTTPException
 
 _TIMEOUT_S = 5.0
 # A proxy set for the outside world must not be asked for this machine's own servers.
@@ -15,5 +16,5 @@ def fetch(url: str, *, token: str | None = None) -> bytes | None:
     try:
         with _DIRECT.open(request, timeout=_TIMEOUT_S) as answer:
             return answer.read()
-    except OSError:
+    except (OSError, HTTPException):
         return None

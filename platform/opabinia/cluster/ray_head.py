@@ -99,7 +99,10 @@ def _scratch_folder() -> str:
 
 def _answers(record: Record) -> bool:
     """Tell whether the head takes jobs: its API answers to our token and its own node has joined."""
-    token = read_token(Path(record.exports["RAY_AUTH_TOKEN_PATH"]))
+    try:
+        token = read_token(Path(record.exports["RAY_AUTH_TOKEN_PATH"]))
+    except OSError:
+        return False
     body = fetch(f"{record.url}/nodes?view=summary", token=token)
     return body is not None and any(
         node["raylet"].get("state") == "ALIVE" for node in json.loads(body)["data"]["summary"]
