@@ -26,6 +26,7 @@ from statistics import median
 from typing import Any
 
 import psutil
+
 from opabinia.evaluation.report import TrialReport, champion, from_json, vision_gain
 from opabinia.evaluation.spread import encoder_spread
 

@@ -25,7 +25,7 @@ def resize_grid(features: Tensor, side: int) -> Tensor:
     old = square_side(features.shape[1])
     if old == side:
         return features
-    maps = features.transpose(1, 2).unflatten(2, (old, old)).float()
+    maps: Tensor = features.transpose(1, 2).reshape(features.shape[0], features.shape[2], old, old).float()
     if old % side == 0:
         resized = functional.avg_pool2d(maps, old // side)
     else:

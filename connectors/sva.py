@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -52,7 +53,7 @@ class SvaConnector(Connector):
         aggregated: list[Tensor] = []
         for query, blocks in zip(self.query, self.groups, strict=True):
             hidden = query.expand(images, self.queries, -1)
-            for block in blocks:  # pyright: ignore[reportGeneralTypeIssues]
+            for block in cast("nn.ModuleList", blocks):
                 hidden = block(hidden, context)
             aggregated.append(hidden)
         return Visual(self.output(torch.cat(aggregated, dim=-1)), context)
@@ -104,7 +105,9 @@ class SvaBlock(nn.Module):
 
     def _placed(self, index: int, window: Tensor) -> Tensor:
         """Add the learnt code of the place inside the window, where the window has more than one place."""
-        return window + self.positions[str(index)] if str(index) in self.positions else window
+        if str(index) not in self.positions:
+            return window
+        return window + self.positions.get_parameter(str(index))
 
     def _split_heads(self, tensor: Tensor) -> Tensor:
         """[..., width] -> [..., heads, head width]"""

@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from opabinia.command_line import load_settings, plain_errors
 from opabinia.experiment import Experiment
@@ -31,7 +32,7 @@ def main(argv: Sequence[str]) -> None:
 
 def _serve(settings: ServeSettings) -> None:
     import ray
-    import ray.serve
+    import ray.serve  # pyright: ignore[reportUnusedImport]
 
     from opabinia.preparation import claim_output
     from opabinia.serving.deploy import deploy, stop
@@ -58,7 +59,8 @@ def _connect(detach: bool) -> None:
 
     ray.init(log_to_driver=False, logging_level=logging.WARNING)
     # Ray tells whether it joined a cluster or started one only on the inside.
-    if detach and ray._private.worker.global_worker.node.is_head():
+    internal: Any = ray
+    if detach and internal._private.worker.global_worker.node.is_head():
         ray.shutdown()
         reason = "no Ray cluster is running that could go on serving; start one with `ray start --head`"
         raise ValueError(f"detach: {reason}, or leave out --detach")
@@ -76,8 +78,12 @@ def _print_instructions(settings: ServeSettings, url: str, folder: Path) -> None
 
 def _wait_for_signal() -> None:
     stopped = threading.Event()
+
+    def stop(_number: int, _frame: object) -> None:
+        stopped.set()
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stopped.set())
+        signal.signal(number, stop)
     stopped.wait()
 
 

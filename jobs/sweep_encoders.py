@@ -28,6 +28,7 @@ def _sweep(experiment: Experiment) -> None:
     claim_output(experiment)
 
     import ray
+
     from opabinia.evaluation.table import render_table
     from opabinia.runs import sweep_runs
     from opabinia.sweeps.sweep import run_sweep

@@ -28,6 +28,7 @@ def _train(experiment: Experiment) -> None:
     claim_output(experiment)
 
     import ray
+
     from opabinia.evaluation.table import render_table
     from opabinia.runs import single_run
     from opabinia.sweeps.driver import run_trials

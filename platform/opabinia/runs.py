@@ -15,7 +15,15 @@ def single_run(experiment: Experiment, inputs: Path) -> RunConfig:
     """The run of the experiment's own encoders and connector. Raises ValueError when it names no encoder."""
     if not experiment.encoders:
         raise ValueError("encoders: empty; name at least one vision encoder")
-    return _run(experiment, inputs, experiment.name, experiment.encoders, experiment.connector, experiment.connector.type, experiment.seed)
+    return _run(
+        experiment,
+        inputs,
+        experiment.name,
+        experiment.encoders,
+        experiment.connector,
+        experiment.connector.type,
+        experiment.seed,
+    )
 
 
 def sweep_runs(experiment: Experiment, inputs: Path) -> list[RunConfig]:
@@ -29,7 +37,13 @@ def sweep_runs(experiment: Experiment, inputs: Path) -> list[RunConfig]:
 
 
 def _run(
-    experiment: Experiment, inputs: Path, name: str, encoders: tuple[str, ...], connector: ConnectorConfig, label: str, seed: int
+    experiment: Experiment,
+    inputs: Path,
+    name: str,
+    encoders: tuple[str, ...],
+    connector: ConnectorConfig,
+    label: str,
+    seed: int,
 ) -> RunConfig:
     return RunConfig(
         name=name,

@@ -138,9 +138,7 @@ def test_too_many_bad_lines_stop_the_sweep_and_are_written_with_file_and_line(
     assert [entry["line"] for entry in rejected] == [121, 122]
 
 
-def test_an_output_folder_of_another_experiment_is_refused(
-    sweep: Finished, server: MlflowServer, folder: Path
-) -> None:
+def test_an_output_folder_of_another_experiment_is_refused(sweep: Finished, server: MlflowServer, folder: Path) -> None:
     refused = run_job(folder, server.uri, *FLAGS, "--name", "another")
     assert refused.code == 2
     assert "belongs to experiment 'quickstart'" in refused.errors

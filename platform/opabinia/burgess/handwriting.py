@@ -18,9 +18,10 @@ HELDOUT_EVERY = 5
 
 @cache
 def _bundle() -> Any:
-    from sklearn.datasets import load_digits
+    from sklearn import datasets  # pyright: ignore[reportMissingTypeStubs]
 
-    return load_digits()
+    library: Any = datasets
+    return library.load_digits()
 
 
 def glyph(sample: int) -> NDArray[np.uint8]:

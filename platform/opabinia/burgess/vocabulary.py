@@ -21,16 +21,16 @@ PAD, BOS, EOS, UNKNOWN, USER, ASSISTANT = "<pad>", "<s>", "</s>", "<unk>", "<use
 SPECIAL = (PAD, BOS, EOS, UNKNOWN, USER, ASSISTANT)
 
 _GLUE = (
-    "a above and are at bar below chart closer colour describe digit digits do does flat have how image in is large "
-    "larger left make many no of one or plus right room scene shape shortest shown sides tall tallest the there thing "
-    "things to what which yes . , ? :"
-).split()
+    "a above and are at bar below chart closer colour describe digit digits do does flat have how image in is "
+    "large larger left make many no of one or plus right room scene shape shortest shown sides tall tallest "
+    "the there thing things to what which yes . , ? : "
+)
 
 
 def all_words() -> tuple[str, ...]:
     """Every word of the language, special tokens first; the order is the token id."""
     words = (
-        *SPECIAL, *COLOURS, *SHAPES, *PLURALS.values(), *SIZES, *DEPTHS, *NUMBERS, *CELLS, EMPTY, *_GLUE,
+        *SPECIAL, *COLOURS, *SHAPES, *PLURALS.values(), *SIZES, *DEPTHS, *NUMBERS, *CELLS, EMPTY, *_GLUE.split(),
     )  # fmt: skip
     return tuple(dict.fromkeys(words))
 

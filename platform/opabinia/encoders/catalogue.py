@@ -59,7 +59,7 @@ _ENTRIES = (
 CATALOGUE: dict[str, EncoderEntry] = {entry.id: entry for entry in _ENTRIES}
 
 
-def find_encoder(name: str, place: str | None = None) -> EncoderEntry:
+def find_encoder(name: str, place: str = "") -> EncoderEntry:
     """The entry with this id. Raises ValueError with the nearest known id; `place` is the field that named it."""
     if name not in CATALOGUE:
         raise unknown("vision encoder", name, CATALOGUE, place=place)

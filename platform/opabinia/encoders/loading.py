@@ -67,7 +67,8 @@ def _transformers_backbone(entry: EncoderEntry) -> nn.Module:
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     try:
-        return AutoModel.from_pretrained(weights_location(entry.weights), use_safetensors=True)
+        library: Any = AutoModel
+        return library.from_pretrained(weights_location(entry.weights), use_safetensors=True)
     except OSError as error:
         reason = str(error).splitlines()[0]
         raise ValueError(f"encoder {entry.id}: weights {entry.weights} cannot be loaded: {reason}") from error

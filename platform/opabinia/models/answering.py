@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
 from opabinia.data.records import Turn
 
@@ -73,9 +73,13 @@ class ModelAnswerer:
 
     @cached_property
     def _end_tokens(self) -> frozenset[int]:
-        configured = self.model.language_model.generation_config.eos_token_id  # pyright: ignore[reportAttributeAccessIssue]
+        llm: Any = self.model.language_model
+        configured: int | list[int] | None = llm.generation_config.eos_token_id
         listed = configured if isinstance(configured, list) else [configured]
-        return frozenset({self.tokenizer.eos_token_id, *listed} - {None})
+        return frozenset(token for token in [*listed, self._special("eos_token_id")] if token is not None)
+
+    def _special(self, name: str) -> int | None:
+        return cast("int | None", getattr(self.tokenizer, name))
 
     def answer(
         self,
@@ -91,7 +95,7 @@ class ModelAnswerer:
         from opabinia.models.generation import Sampling, generate
 
         encoded = [encode_prompt(self.tokenizer, prompt.turns) for prompt in prompts]
-        input_ids, mask = _pad(encoded, self.tokenizer.pad_token_id or 0)
+        input_ids, mask = _pad(encoded, self._special("pad_token_id") or 0)
         pictured = [prompt for prompt in prompts if prompt.has_picture]
         device = next(self.model.parameters()).device
         features = [grid.to(device) for grid in self.features(pictured)] if pictured else []
@@ -107,8 +111,8 @@ class ModelAnswerer:
         return [self._finished(ids, size, max_new_tokens) for ids, size in zip(answers, sizes, strict=True)]
 
     def _finished(self, ids: list[int], prompt_tokens: int, limit: int) -> Answer:
-        text = self.tokenizer.decode(ids, skip_special_tokens=True).strip()
-        return Answer(text, prompt_tokens, len(ids), "length" if len(ids) == limit else "stop")
+        text = str(self.tokenizer.decode(ids, skip_special_tokens=True))
+        return Answer(text.strip(), prompt_tokens, len(ids), "length" if len(ids) == limit else "stop")
 
 
 @dataclass

@@ -43,11 +43,12 @@ def load_checkpoint(folder: Path) -> MultimodalModel:
     Raises ValueError when a file is missing, the format is another, an encoder's weights have changed since training, or the
     weights' keys or shapes do not fit.
     """
-    from safetensors.torch import load_model
+    from safetensors.torch import load_model  # pyright: ignore[reportUnknownVariableType]
     from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig
 
     config = _read_makeup(folder)
-    llm: Any = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(folder / _LANGUAGE_MODEL))
+    library: Any = AutoModelForCausalLM
+    llm = library.from_config(AutoConfig.from_pretrained(folder / _LANGUAGE_MODEL))
     llm.generation_config = GenerationConfig.from_pretrained(folder / _LANGUAGE_MODEL)
     model = MultimodalModel(config, llm)
     try:
@@ -60,7 +61,8 @@ def load_checkpoint(folder: Path) -> MultimodalModel:
 def load_checkpoint_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
     from transformers import AutoTokenizer
 
-    return AutoTokenizer.from_pretrained(folder / _LANGUAGE_MODEL)
+    library: Any = AutoTokenizer
+    return library.from_pretrained(folder / _LANGUAGE_MODEL)
 
 
 def _makeup(config: ModelConfig) -> dict[str, Any]:

@@ -8,10 +8,10 @@ from functools import partial
 from typing import Any
 
 import torch
-from connectors import Connector, GridShape, VisualContext, build_connector
 from torch import Tensor, nn
 from torch.nn import functional
 
+from connectors import Connector, GridShape, VisualContext, build_connector
 from opabinia.data.prompts import IGNORE, IMAGE_TOKEN
 from opabinia.encoders.catalogue import find_encoder
 from opabinia.models.multimodal_config import ModelConfig
@@ -75,8 +75,8 @@ class MultimodalModel(nn.Module):
         pad_left: bool = False,
     ) -> tuple[Spliced, InnerVisual | None]:
         """The language model's input, and what its inner layers read again (None without images)."""
-        words: Any = self.language_model.get_input_embeddings()  # pyright: ignore[reportCallIssue]
-        text = words(input_ids.masked_fill(input_ids == IMAGE_TOKEN, 0))
+        llm: Any = self.language_model
+        text: Tensor = llm.get_input_embeddings()(input_ids.masked_fill(input_ids == IMAGE_TOKEN, 0))
         if not features or not len(features[0]):
             nothing = text.new_zeros(0, self.connector.queries, text.shape[-1])
             return splice(input_ids, attention_mask, text, nothing, labels, pad_left=pad_left), None
@@ -86,7 +86,8 @@ class MultimodalModel(nn.Module):
         return spliced, inner
 
     def _attach_inner_layers(self) -> None:
-        layers: Any = self.language_model.get_decoder().layers  # pyright: ignore[reportCallIssue]
+        llm: Any = self.language_model
+        layers: list[nn.Module] = list(llm.get_decoder().layers)
         for index in self.connector.inner_layers:
             if index >= len(layers):
                 raise ValueError(

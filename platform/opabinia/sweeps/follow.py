@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -83,7 +83,7 @@ def _log(tracked: TrackedRun, curve: list[dict[str, Any]], report: TrialReport) 
 
 
 def _progress(report: TrialReport, loss: float, number: int, reports: int) -> str:
-    scores = report.with_image.families if report.with_image else {}
+    scores: Mapping[str, float] = report.with_image.families if report.with_image else {}
     families = "  ".join(f"{name} {score:.0f}" for name, score in scores.items())
     return (
         f"{report.trial_id}  report {number}/{reports}  step {report.steps}  loss {loss:.3f}  "

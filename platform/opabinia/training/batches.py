@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 def stream_batches(shard: DataIterator, batch: int, pad_id: int) -> Iterator[TextBatch]:
     """Batches of `batch` rows in the order of the stream; a shorter last one is dropped."""
-    for rows in shard.iter_batches(batch_size=batch, batch_format="pyarrow", prefetch_batches=2, drop_last=True):
-        table: Any = rows
+    iterator: Any = shard
+    tables = iterator.iter_batches(batch_size=batch, batch_format="pyarrow", prefetch_batches=2, drop_last=True)
+    for table in tables:
         yield collate_text(table.to_pylist(), pad_id)

@@ -6,7 +6,7 @@ import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import ray.train
 import ray.train.torch
@@ -62,11 +62,12 @@ def train_worker(settings: dict[str, Any]) -> None:
     workers = ray.train.get_context().get_world_size()
     wrapped = ray.train.torch.prepare_model(model) if workers > 1 else model
     scorer = open_scorer(run.benchmark, inputs.benchmark_keys if inputs.features else None)
+    pad_id = cast("int | None", tokenizer.pad_token_id) or 0
     progress = Progress(started=settings["asked_at"])
     for stage in run.stages:
         features = _features(run, stage, inputs)
-        shard = ray.train.get_dataset_shard(stage.name)
-        batches = stream_batches(shard, stage.batch // workers, int(tokenizer.pad_token_id or 0))
+        shard: Any = ray.train.get_dataset_shard(stage.name)
+        batches = stream_batches(shard, stage.batch // workers, pad_id)
         for step in train_stage(model, wrapped, stage, batches, features):
             progress.add(stage, step)
             if step.number in report_steps(stage):
@@ -93,7 +94,14 @@ def _report(run: RunConfig, answerer: ModelAnswerer, scorer: Scorer, progress: P
     status = "finished" if progress.reports == run.reports else "stopped"
     seconds = time.time() - progress.started
     scored = scorer.score(
-        answerer, run.name, run.model.encoders, run.connector_label, seed=run.seed, status=status, steps=progress.steps, seconds=seconds
+        answerer,
+        run.name,
+        run.model.encoders,
+        run.connector_label,
+        seed=run.seed,
+        status=status,
+        steps=progress.steps,
+        seconds=seconds,
     )
     metrics = {
         "score": scored.report.score,

@@ -26,8 +26,15 @@ class DenseLabeller(nn.Module):
         super().__init__()
         from transformers import ConvNextConfig, ConvNextModel
 
-        stages = dict(num_stages=len(STAGES), hidden_sizes=list(STAGES), depths=[2, 2, 4])
-        self.encoder = ConvNextModel(ConvNextConfig(image_size=SIDE, patch_size=4, drop_path_rate=0.0, **stages))
+        config = ConvNextConfig(
+            image_size=SIDE,
+            patch_size=4,
+            drop_path_rate=0.0,
+            num_stages=len(STAGES),
+            hidden_sizes=list(STAGES),
+            depths=[2, 2, 4],
+        )
+        self.encoder = ConvNextModel(config)
         self.head = nn.Conv2d(STAGES[-1], (len(KINDS) + 1) * _CELL * _CELL, 1)
 
     def forward(self, pixels: torch.Tensor, kinds: torch.Tensor, depths: torch.Tensor) -> torch.Tensor:

@@ -77,7 +77,7 @@ def _judge(passage: Passage, guesses: list[int], right: dict[str, list[bool]]) -
 def _build(config: LanguageModelPretraining) -> LlamaForCausalLM:
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    tokenizer = build_tokenizer()
+    tokenizer: Any = build_tokenizer()
     return LlamaForCausalLM(
         LlamaConfig(
             vocab_size=len(tokenizer),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -71,5 +72,5 @@ def depth_map(scene: Scene) -> NDArray[np.float32]:
     return _sampled(canvas)
 
 
-def _sampled(canvas: Image.Image) -> NDArray[np.generic]:
+def _sampled(canvas: Image.Image) -> NDArray[Any]:
     return np.asarray(canvas)[_STRIDE // 2 :: _STRIDE, _STRIDE // 2 :: _STRIDE].copy()

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from connectors.grids import resize_grid
 from torch import Tensor, nn
 from torch.nn import functional
 
+from connectors.grids import resize_grid
 from opabinia.burgess.pretraining.pictures import Pictures, draw_pictures
 from opabinia.burgess.scenes import Scene, Split
 from opabinia.burgess.vocabulary import CELLS, COLOURS, DEPTHS, GRID, SHAPES

@@ -1,0 +1,106 @@
+"""One stage of training on small real parts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from opabinia.data.collate import TextBatch, collate_text
+from opabinia.data.prompts import encode_conversation
+from opabinia.data.records import Turn
+from opabinia.models.connector_config import SvaConfig
+from opabinia.models.multimodal import MultimodalModel
+from opabinia.training.learning_rate import rate_factor
+from opabinia.training.loop import Step, train_stage
+from opabinia.training.optimiser import build_optimiser
+from opabinia.training.stages import Part, StageConfig
+from opabinia.training.worker import report_steps
+from tests.models.small import random_features, small_model, tokenizer
+
+
+@dataclass
+class FixedFeatures:
+    grids: list[Tensor] = field(default_factory=lambda: random_features(4))
+
+    def of_batch(self, batch: TextBatch) -> list[Tensor]:
+        return self.grids
+
+    def of_prompts(self, prompts: object) -> list[Tensor]:
+        return self.grids
+
+
+def stage(steps: int = 4, trains: tuple[Part, ...] = ("connector",), **changes: object) -> StageConfig:
+    settings = {"name": "s", "data": "d", "trains": trains, "steps": steps, "batch": 4, "lr": 1e-3, "base_batch": 4}
+    return StageConfig.model_validate({**settings, **changes})
+
+
+def batch() -> TextBatch:
+    colours = ("red", "green", "blue", "white")
+    question = Turn("user", "<image>\nwhat colour is the circle ?")
+    encoded = [encode_conversation(tokenizer(), (question, Turn("assistant", colour))) for colour in colours]
+    rows = [{"input_ids": e.input_ids, "labels": e.labels, "image": "x", "image_key": "x"} for e in encoded]
+    return collate_text(rows, 0)
+
+
+def train(config: StageConfig, model: MultimodalModel | None = None) -> list[Step]:
+    model = model or small_model(SvaConfig())
+    return list(train_stage(model, model, config, [batch()] * config.steps, FixedFeatures()))
+
+
+def test_the_same_seed_gives_identical_losses() -> None:
+    both: tuple[Part, ...] = ("connector", "language_model")
+    runs = [[step.loss for step in train(stage(trains=both))] for _ in range(2)]
+    assert runs[0] == runs[1]
+
+
+def test_four_pictures_are_learnt_by_heart() -> None:
+    losses = [step.loss for step in train(stage(steps=30, lr=3e-3))]
+    assert losses[-1] < 0.2 * losses[0]
+
+
+@pytest.mark.parametrize("part", ["connector", "language_model"])
+def test_what_a_stage_does_not_train_stays_as_it_was(part: Part) -> None:
+    model = small_model(SvaConfig())
+    before = {name: parameter.clone() for name, parameter in model.named_parameters()}
+    train(stage(trains=(part,)), model)
+    changed = {name.split(".")[0] for name, parameter in model.named_parameters() if not before[name].equal(parameter)}
+    assert changed == {part}
+
+
+def test_each_part_has_its_own_rate_scaled_by_the_batch() -> None:
+    config = stage(
+        trains=("connector", "language_model"), batch=16, lr=1e-3, learning_rates={"language_model": 1e-4}, warmup=0.0
+    )
+    optimiser, _ = build_optimiser(small_model(SvaConfig()), config)
+    rates = {group["name"]: group["lr"] for group in optimiser.param_groups}
+    assert rates == pytest.approx({"connector": 2e-3, "language_model": 2e-4})
+
+
+def test_data_that_end_too_early_are_said_so() -> None:
+    model = small_model(SvaConfig())
+    with pytest.raises(ValueError, match="s has data for 1 of its 4 steps"):
+        list(train_stage(model, model, stage(), [batch()], FixedFeatures()))
+
+
+@given(steps=st.integers(1, 500), warmup=st.floats(0, 0.9), schedule=st.sampled_from(["cosine", "constant"]))
+def test_the_rate_rises_to_its_peak_and_never_above(steps: int, warmup: float, schedule: str) -> None:
+    config = stage(steps=steps, warmup=warmup, schedule=schedule)
+    factors = [rate_factor(config, step) for step in range(steps)]
+    peak = max(range(steps), key=factors.__getitem__)
+    assert all(0 <= factor <= 1 for factor in factors)
+    assert factors[: peak + 1] == sorted(factors[: peak + 1])
+    assert factors[peak:] == sorted(factors[peak:], reverse=True)
+
+
+@given(steps=st.integers(1, 200), reports=st.integers(1, 10))
+def test_reports_are_as_many_as_asked_and_the_last_is_at_the_end(steps: int, reports: int) -> None:
+    if reports > steps:
+        return
+    chosen = report_steps(stage(steps=steps, reports=reports))
+    assert len(chosen) == reports
+    assert max(chosen) == steps
+    assert min(chosen) >= 1
