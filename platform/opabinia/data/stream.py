@@ -27,7 +27,7 @@ Row = dict[str, Any]
 
 # Two tasks give some 10,000 rows a second, more than training takes, and spare small machines idle processes.
 TASKS_AT_ONCE = 2
-ROWS_PER_TABLE = 64
+ROWS_PER_TABLE = 512
 ROW_SCHEMA = pa.schema(
     [
         ("input_ids", pa.list_(pa.int64())),
