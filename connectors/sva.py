@@ -107,7 +107,7 @@ class SvaBlock(nn.Module):
         """Add the learnt code of the place inside the window, where the window has more than one place."""
         if str(index) not in self.positions:
             return window
-        return window + self.positions.get_parameter(str(index))
+        return cast("Tensor", window + self.positions.get_parameter(str(index)))
 
     def _split_heads(self, tensor: Tensor) -> Tensor:
         """[..., width] -> [..., heads, head width]"""
