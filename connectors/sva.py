@@ -107,11 +107,11 @@ class SvaBlock(nn.Module):
         """Add the learnt code of the place inside the window, where the window has more than one place."""
         if str(index) not in self.positions:
             return window
-        return cast("Tensor", window + self.positions.get_parameter(str(index)))
+        return window + self.positions.get_parameter(str(index))
 
     def _split_heads(self, tensor: Tensor) -> Tensor:
         """[..., width] -> [..., heads, head width]"""
-        return tensor.unflatten(-1, (self._heads, -1))
+        return tensor.reshape(*tensor.shape[:-1], self._heads, -1)
 
 
 def _grid_projection(source: int, width: int) -> nn.Module:
