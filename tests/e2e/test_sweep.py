@@ -77,7 +77,8 @@ def test_mlflow_holds_a_parent_run_and_one_nested_run_per_trial(sweep: Finished,
     assert {artifact.path for artifact in client.list_artifacts(parent.info.run_id)} >= {"ablation", "experiment.yaml"}
     for trial in trials:
         losses = client.get_metric_history(trial.info.run_id, "loss")
-        assert len(losses) >= 6
+        # A trial that the scheduler stopped has the three steps of align and two of instruct.
+        assert len(losses) in (5, 7, 9)
         assert {"with_image/general", "blind/general", "random/general"} <= trial.data.metrics.keys()
         paths = {artifact.path for artifact in client.list_artifacts(trial.info.run_id)}
         assert {"checkpoint", "samples.html", "report.json"} <= paths
