@@ -32,7 +32,7 @@ class PretrainSettings(Config):
 
     language_model: LanguageModelPretraining = LanguageModelPretraining()
     caption_vit: EncoderPretraining = EncoderPretraining(steps=2400, batch=96)
-    mim_vit: EncoderPretraining = EncoderPretraining(steps=1000, batch=32)
+    mim_vit: EncoderPretraining = EncoderPretraining(steps=2400, batch=96)
     dense_convnext: EncoderPretraining = EncoderPretraining(steps=2500, batch=96)
 
 

@@ -11,7 +11,8 @@ import torch
 from PIL import Image
 
 from opabinia.encoders.catalogue import CATALOGUE, EncoderEntry, find_encoder
-from opabinia.encoders.loading import load_encoder, weights_digest
+from opabinia.encoders.digest import weights_digest
+from opabinia.encoders.loading import load_encoder
 from opabinia.encoders.preprocessing import pixels_from_image
 from opabinia.storage.packaged import weights_location
 

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from dataclasses import asdict
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -47,16 +42,6 @@ def load_encoder(name: str) -> VisionEncoder:
     """Load an encoder by its id. Raises ValueError for an unknown id or weights that are not there."""
     entry = find_encoder(name)
     return VisionEncoder(entry, _transformers_backbone(entry))
-
-
-@cache
-def weights_digest(entry: EncoderEntry) -> str:
-    """16 hex digits that change when the weights or anything about the entry changes."""
-    digest = hashlib.sha256(json.dumps(asdict(entry), sort_keys=True).encode())
-    weights = Path(weights_location(entry.weights)) / "model.safetensors"
-    if weights.is_file():
-        digest.update(weights.read_bytes())
-    return digest.hexdigest()[:16]
 
 
 def _transformers_backbone(entry: EncoderEntry) -> nn.Module:

@@ -6,17 +6,18 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-import torch
 from PIL import Image
-from torch import Tensor
 
 from opabinia.data.arrow import ArrowArray, ArrowTable, pa
 from opabinia.data.pictures import PictureError, one_line
 from opabinia.features.encoder_source import Column, Encode, EncoderSource
 from opabinia.features.rows import column_field, open_writer
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 OUTCOME_SCHEMA = pa.schema(
     [
@@ -36,6 +37,9 @@ class FragmentEncoder:
     def __init__(
         self, folder: str, version: str, encoder_ids: Sequence[str], source: EncoderSource, batch: int, threads: int
     ) -> None:
+        # Not at the top: the process that plans the work names this class, and has no use for torch.
+        import torch
+
         torch.set_num_threads(threads)
         self.folder, self.version, self.batch = Path(folder), version, batch
         self.columns = {encoder: source.column(encoder) for encoder in encoder_ids}
@@ -111,6 +115,8 @@ class ColumnWriter:
         return {"file": self.path.name, "bytes": size, "seconds": self.seconds, "error": ""}
 
     def _rows(self, pictures: Sequence[Image.Image | None]) -> ArrowArray:
+        import torch
+
         there = [index for index, picture in enumerate(pictures) if picture is not None]
         rows = torch.zeros(len(pictures), self.column.values, dtype=torch.float16)
         if there:
@@ -125,6 +131,8 @@ def _failure(error: str) -> dict[str, Any]:
 
 def to_stored(features: Tensor, column: Column) -> Tensor:
     """[pictures, tokens, width] as float16. Raises ValueError where shape or range does not fit the column."""
+    import torch
+
     if tuple(features.shape[1:]) != (column.tokens, column.width):
         expected = [column.tokens, column.width]
         raise ValueError(f"gives features of shape {list(features.shape[1:])} where {expected} was declared")

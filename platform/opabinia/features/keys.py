@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 def column_name(entry: EncoderEntry) -> str:
     """The encoder's id with a digest of its weights and its entry, so that stale features are never found."""
-    from opabinia.encoders.loading import weights_digest
+    from opabinia.encoders.digest import weights_digest
 
     # Lance takes a dot for the path of a nested field; the digest keeps names apart that differ only there.
     return f"{entry.id.replace('.', '_')}@{weights_digest(entry)}"

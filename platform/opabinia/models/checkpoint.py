@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from opabinia.encoders.catalogue import find_encoder
-from opabinia.encoders.loading import weights_digest
+from opabinia.encoders.digest import weights_digest
 from opabinia.models.multimodal import MultimodalModel
 from opabinia.models.multimodal_config import ModelConfig
 from opabinia.storage.atomic import whole_folder

@@ -9,22 +9,21 @@ from typing import Any
 import ray.data
 from ray.train import DataConfig, Result, ScalingConfig
 from ray.train import RunConfig as TrainRunConfig
-from ray.train.torch import TorchTrainer
+from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 
 from opabinia.data.pipeline import execution_options
 from opabinia.data.stream import stream_source
 from opabinia.models.language_models import language_model_location
 from opabinia.training.inputs import TrainingInputs, load_inputs
 from opabinia.training.run import RunConfig
-from opabinia.training.worker import train_worker
 
 
 def launch(run: RunConfig, storage: Path, callbacks: list[Any]) -> Result:
     """Train and wait. Checkpoints go under `storage`; `callbacks` are Ray Train's, for whoever follows the run."""
     asked_at = time.time()
     inputs = load_inputs(run.inputs)
-    trainer = TorchTrainer(
-        train_worker,
+    trainer = _trainer_class(run)(
+        _train,
         train_loop_config={"run": run.model_dump_json(), "asked_at": asked_at},
         datasets={stage.name: _stream(run, place, inputs) for place, stage in enumerate(run.stages)},
         # With one worker nothing is split, which spares a coordinating process.
@@ -35,6 +34,22 @@ def launch(run: RunConfig, storage: Path, callbacks: list[Any]) -> Result:
         run_config=TrainRunConfig(name=run.name, storage_path=str(storage.resolve()), callbacks=callbacks),
     )
     return trainer.fit()
+
+
+def _train(settings: dict[str, Any]) -> None:
+    """Imported by the processes that start and watch workers too; only workers should pay for torch, in time and in memory."""
+    from opabinia.training.worker import train_worker
+
+    train_worker(settings)
+
+
+def _trainer_class(run: RunConfig) -> type[DataParallelTrainer]:
+    """Several workers need a process group of torch's; one does not, and starts faster without."""
+    if run.workers.count == 1:
+        return DataParallelTrainer
+    from ray.train.torch import TorchTrainer
+
+    return TorchTrainer
 
 
 def check_batches(run: RunConfig) -> None:

@@ -17,7 +17,7 @@ from opabinia.burgess.vocabulary import SHAPES
 
 DENSE_GRID = 16
 """Side of the grid on which kinds and depths are known."""
-KINDS = ("background", *SHAPES, "digit", "bar")
+KINDS = ("background", *SHAPES, "bar", *(f"digit {value}" for value in range(10)))
 _STRIDE = SIDE // DENSE_GRID
 
 
@@ -53,7 +53,8 @@ def kind_map(scene: Scene) -> NDArray[np.uint8]:
         draw.polygon(thing_outline(thing), fill=KINDS.index(thing.shape))
     for digit in scene.digits:
         half = digit.side * 0.35
-        draw.rectangle((digit.x - half, digit.y - half, digit.x + half, digit.y + half), fill=KINDS.index("digit"))
+        box = (digit.x - half, digit.y - half, digit.x + half, digit.y + half)
+        draw.rectangle(box, fill=KINDS.index(f"digit {digit.value}"))
     for bar in scene.bars:
         draw.rectangle(bar_box(bar), fill=KINDS.index("bar"))
     return _sampled(canvas)
