@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from connectors.contract import Connector, GridShape, Visual, VisualContext
 from connectors.grids import resize_grid, square_side, windows
 
-
 _POSITION_SCALE = 0.1
 """Standard deviation of the position codes at first: at 1 they would be as strong as the features that they are added to."""
 

@@ -43,9 +43,7 @@ class _Dumper(yaml.SafeDumper):
 
 for _tag, _pattern, _first in _SCALARS:
     for _class in (_Loader, _Dumper):
-        _class.add_implicit_resolver(  # pyright: ignore[reportUnknownMemberType] - untyped in the library's stubs
-            _tag, re.compile(_pattern), _first
-        )
+        _class.add_implicit_resolver(_tag, re.compile(_pattern), _first)
 
 
 def parse_yaml(text: str) -> object:

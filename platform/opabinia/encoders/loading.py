@@ -19,6 +19,10 @@ class VisionEncoder(nn.Module):
         self.entry = entry
         self.backbone = backbone.eval().requires_grad_(False)
 
+    @property
+    def device(self) -> torch.device:
+        return next(self.parameters()).device
+
     @torch.no_grad()
     def forward(self, pixels: Tensor) -> Tensor:
         """`pixels: [batch, 3, input_size, input_size]` -> features `[batch, grid * grid, width]`, row by row.

@@ -90,11 +90,14 @@ class ModelAnswerer:
         top_p: float = 1.0,
         seed: int | None = None,
     ) -> list[Answer]:
-        """Raises ValueError for turns that do not end with the user's, or placeholders without a picture."""
+        """Raises ValueError for turns that do not end with the user's, placeholders without a picture, and prompts too long."""
         from opabinia.data.prompts import encode_prompt
         from opabinia.models.generation import Sampling, generate
 
         encoded = [encode_prompt(self.tokenizer, prompt.turns) for prompt in prompts]
+        extra = self.model.connector.queries - 1
+        sizes = [len(ids) + extra * prompt.has_picture for ids, prompt in zip(encoded, prompts, strict=True)]
+        self._check_room(max(sizes), max_new_tokens)
         input_ids, mask = _pad(encoded, self._special("pad_token_id") or 0)
         pictured = [prompt for prompt in prompts if prompt.has_picture]
         device = next(self.model.parameters()).device
@@ -106,9 +109,16 @@ class ModelAnswerer:
             end_tokens=self._end_tokens, sampling=Sampling(temperature, top_p, seed),
         )  # fmt: skip
         self.model.train(was_training)
-        extra = self.model.connector.queries - 1
-        sizes = [len(ids) + extra * prompt.has_picture for ids, prompt in zip(encoded, prompts, strict=True)]
         return [self._finished(ids, size, max_new_tokens) for ids, size in zip(answers, sizes, strict=True)]
+
+    def _check_room(self, prompt_tokens: int, new_tokens: int) -> None:
+        llm: Any = self.model.language_model
+        room = int(llm.config.max_position_embeddings)
+        if prompt_tokens + new_tokens > room:
+            raise ValueError(
+                f"the prompt has {prompt_tokens} tokens (visual ones included) and {new_tokens} may be generated, but the "
+                f"model reads {room} in all; shorten the prompt or lower max_tokens"
+            )
 
     def _finished(self, ids: list[int], prompt_tokens: int, limit: int) -> Answer:
         text = str(self.tokenizer.decode(ids, skip_special_tokens=True))
@@ -128,18 +138,24 @@ class EncodedPictures:
 
         images = [prompt.image for prompt in prompts if prompt.image is not None]
         return [
-            encoder(torch.stack([pixels_from_image(image, encoder.entry) for image in images]))
+            encoder(torch.stack([pixels_from_image(image, encoder.entry) for image in images]).to(encoder.device))
             for encoder in self.encoders
         ]
 
 
 def load_answerer(folder: Path) -> ModelAnswerer:
-    """Load a checkpoint folder with its encoders. Raises ValueError when the folder is not a whole checkpoint."""
+    """Load a checkpoint folder with its encoders, onto a GPU where this process has one.
+
+    Raises ValueError when the folder is not a whole checkpoint.
+    """
+    import torch
+
     from opabinia.encoders.loading import load_encoder
     from opabinia.models.checkpoint import load_checkpoint, load_checkpoint_tokenizer
 
-    model = load_checkpoint(folder)
-    encoders = [load_encoder(name) for name in model.config.encoders]
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    model = load_checkpoint(folder).to(device)
+    encoders = [load_encoder(name).to(device) for name in model.config.encoders]
     return ModelAnswerer(model, load_checkpoint_tokenizer(folder), EncodedPictures(encoders))
 
 

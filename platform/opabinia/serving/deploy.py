@@ -73,7 +73,7 @@ def _run(config: ServingConfig, folders: Mapping[str, Path], loader: str, digest
     from opabinia.serving.application import APPLICATION, build_application
 
     target = RunTarget(target=build_application(config, folders, loader, digest), name=APPLICATION, route_prefix="/")
-    serve.run_many([target], wait_for_applications_running=False)  # pyright: ignore[reportUnknownMemberType]
+    serve.run_many([target], wait_for_applications_running=False)
     try:
         wait_until_running(APPLICATION, config)
     except BaseException:

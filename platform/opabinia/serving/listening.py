@@ -34,7 +34,7 @@ def start_http(config: ServingConfig) -> None:
             )
         return
     check_port_free(config.host, config.port)
-    serve.start(  # pyright: ignore[reportUnknownMemberType]
+    serve.start(
         proxy_location="HeadOnly",
         http_options={"host": config.host, "port": config.port},
         controller_options={"runtime_env": {"env_vars": environment(config)}},

@@ -50,7 +50,7 @@ class ModelReplica:
         """Answer together with whatever else is asked now."""
         return await cast(Any, self._answer_batch)(Asked(prompt, sampling))
 
-    @serve.batch  # pyright: ignore[reportUnknownMemberType]
+    @serve.batch
     async def _answer_batch(self, asked: list[Asked]) -> list[Answer | Refusal]:
         # In a thread, so that this replica goes on collecting the next batch and reporting its health.
         return await asyncio.to_thread(answer_all, self._answerer, asked)

@@ -154,7 +154,7 @@ def _aliased(client: MlflowClient, model_name: str, alias: str) -> Champion | No
 
 def _alias_of(model: RegisteredModel, alias: str) -> str | None:
     """The version that bears an alias."""
-    aliases = cast("Mapping[str, str]", model.aliases)  # pyright: ignore[reportUnknownMemberType]
+    aliases = cast("Mapping[str, str]", model.aliases)
     return aliases.get(alias)
 
 
@@ -199,7 +199,7 @@ def _refuse_unsafe(files: Sequence[str], champion: Champion) -> None:
 
 def _files_under(client: MlflowClient, run_id: str, path: str) -> list[str]:
     files: list[str] = []
-    for entry in client.list_artifacts(run_id, path):  # pyright: ignore[reportUnknownMemberType]
+    for entry in client.list_artifacts(run_id, path):
         files += _files_under(client, run_id, entry.path) if entry.is_dir else [entry.path]
     return files
 

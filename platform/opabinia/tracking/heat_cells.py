@@ -1,8 +1,5 @@
 """The cells of a heat map: colour, hatching, and the score in letters that can be read on them."""
 
-# matplotlib types its keyword arguments as unknown, which makes every method that takes them partly unknown.
-# pyright: reportUnknownMemberType=false
-
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence

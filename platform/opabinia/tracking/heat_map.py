@@ -1,8 +1,5 @@
 """Ablation heat maps: encoder sets down the side, connectors along the top, the score written on each cell."""
 
-# matplotlib types its keyword arguments as unknown, which makes every method that takes them partly unknown.
-# pyright: reportUnknownMemberType=false
-
 from __future__ import annotations
 
 import textwrap

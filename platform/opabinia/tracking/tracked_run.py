@@ -156,7 +156,7 @@ def _log_params(client: MlflowClient, run_id: str, params: Mapping[str, str]) ->
 
 
 def _log_file(client: MlflowClient, run_id: str, path: Path, artifact_path: str | None) -> None:
-    client.log_artifact(run_id, str(path), artifact_path)  # pyright: ignore[reportUnknownMemberType]
+    client.log_artifact(run_id, str(path), artifact_path)
 
 
 def _log_table(client: MlflowClient, run_id: str, table: Mapping[str, object], artifact_file: str) -> None:
