@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from connectors.contract import Connector, GridShape, Visual
 from connectors.grids import resize_grid, square_side
+from connectors.settings import MlpSettings
 
 
 class MlpConnector(Connector):
@@ -17,12 +18,12 @@ class MlpConnector(Connector):
     Parameters: (sum of widths + 1) * H + (depth - 1) * (H + 1) * H, for the language model's width H.
     """
 
-    def __init__(self, grids: Sequence[GridShape], llm_width: int, *, depth: int, queries: int) -> None:
+    def __init__(self, grids: Sequence[GridShape], llm_width: int, settings: MlpSettings) -> None:
         super().__init__()
-        self.queries = queries
-        self._side = square_side(queries, "queries")
+        self.queries = settings.queries
+        self._side = square_side(settings.queries, "queries")
         layers: list[nn.Module] = [nn.Linear(sum(grid.width for grid in grids), llm_width)]
-        for _ in range(depth - 1):
+        for _ in range(settings.depth - 1):
             layers += [nn.GELU(), nn.Linear(llm_width, llm_width)]
         self.layers = nn.Sequential(*layers)
 

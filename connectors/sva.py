@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from connectors.contract import Connector, GridShape, Visual, VisualContext
 from connectors.grids import resize_grid, square_side, windows
+from connectors.settings import SvaSettings
 
 _POSITION_SCALE = 0.1
 """Standard deviation of the position codes at first: at 1 they would be as strong as the features that they are added to."""
@@ -23,31 +24,22 @@ class SvaConnector(Connector):
     Σ (d_i h + h² + 4 h) + G h + G D block(h) + N block(H) + (G h + 1) H + (H + 1) H.
     """
 
-    def __init__(
-        self,
-        grids: Sequence[GridShape],
-        llm_width: int,
-        *,
-        queries: int,
-        width: int,
-        depth: int,
-        groups: int,
-        heads: int,
-        inner_layers: tuple[int, ...],
-    ) -> None:
+    def __init__(self, grids: Sequence[GridShape], llm_width: int, settings: SvaSettings) -> None:
         super().__init__()
-        self.queries = queries
-        self.inner_layers = inner_layers
-        self._side = square_side(queries, "queries")
+        width, heads, groups = settings.width, settings.heads, settings.groups
+        self.queries = settings.queries
+        self.inner_layers = settings.inner_layers
+        self._side = square_side(settings.queries, "queries")
         self._spans = tuple(max(1, round(grid.side / self._side)) for grid in grids)
         self.projections = nn.ModuleList(_grid_projection(grid.width, width) for grid in grids)
         self.query = nn.Parameter(torch.randn(groups, width) / width**0.5)
         self.groups = nn.ModuleList(
-            nn.ModuleList(SvaBlock(width, width, heads, self._spans) for _ in range(depth)) for _ in range(groups)
+            nn.ModuleList(SvaBlock(width, width, heads, self._spans) for _ in range(settings.depth))
+            for _ in range(groups)
         )
         self.output = nn.Sequential(nn.Linear(groups * width, llm_width), nn.GELU(), nn.Linear(llm_width, llm_width))
         self.inner = nn.ModuleDict(
-            {str(layer): SvaBlock(llm_width, width, heads, self._spans) for layer in inner_layers}
+            {str(layer): SvaBlock(llm_width, width, heads, self._spans) for layer in self.inner_layers}
         )
         self.apply(_keep_variance)
 

@@ -53,7 +53,7 @@ def _encoders() -> list[str]:
 
 
 def _connectors() -> list[str]:
-    from connectors import CONNECTORS
+    from connectors.registry import CONNECTORS
 
     return list(CONNECTORS)
 

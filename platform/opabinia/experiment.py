@@ -6,12 +6,13 @@ from pathlib import Path
 
 from pydantic import Field, model_validator
 
+from connectors.settings import SvaSettings
 from opabinia.burgess.config import WorldConfig
 from opabinia.config import Config
 from opabinia.data.source import DataConfig
 from opabinia.evaluation.questions import BenchmarkConfig
 from opabinia.features.config import CacheConfig
-from opabinia.models.connector_config import ConnectorConfig, SvaConfig
+from opabinia.models.connector_config import ConnectorConfig
 from opabinia.names import unknown
 from opabinia.serving.config import ServingConfig
 from opabinia.sweeps.space import SweepConfig
@@ -44,7 +45,7 @@ class Experiment(Config):
     encoders: tuple[str, ...] = ()
     """The vision encoders of a single run (jobs/train.py); a sweep has its own."""
 
-    connector: ConnectorConfig = SvaConfig()
+    connector: ConnectorConfig = SvaSettings()
     """The connector of a single run (jobs/train.py); a sweep has its own."""
 
     cache: CacheConfig = CacheConfig()

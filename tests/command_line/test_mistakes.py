@@ -65,7 +65,7 @@ def lines_for(folder: Path, text: str, *flags: str) -> list[str]:
         ),
         (
             "name: x\nconnector: {type: mlp2x_gelu, width: 3}",
-            "x.yaml: connector.width: unknown field here; only type sva has it. Known: queries, type",
+            "x.yaml: connector.width: unknown field here; only type sva has it. Known: type, queries",
         ),
         ("name: x\nconnector: {type: sva, queries: 8}", "x.yaml: connector.queries: 8 is not a square; use 4 or 9"),
         ("name: x\nconnector: {type: sva, heads: 3}", "x.yaml: connector.heads: 3 does not divide width 128"),

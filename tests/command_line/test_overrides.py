@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from connectors.settings import MlpSettings, SvaSettings
 from opabinia.command_line import parse_settings, settings_text
-from opabinia.models.connector_config import MlpConfig, SvaConfig
 from tests.command_line.tree import Cache, Stage, Tree
 
 SHORT_WORDS = st.text(st.characters(codec="utf-8", exclude_categories=("C",)), min_size=1, max_size=12)
@@ -73,18 +73,18 @@ def test_a_part_is_laid_over_the_whole_in_either_order() -> None:
 
 
 def test_dashes_are_read_as_underscores_where_the_field_has_them() -> None:
-    assert parsed("--connector.in-llm-count", "1").connector == SvaConfig(width=64, in_llm_count=1)
+    assert parsed("--connector.in-llm-count", "1").connector == SvaSettings(width=64, in_llm_count=1)
 
 
 def test_a_default_of_a_group_stays_where_one_field_of_it_is_set() -> None:
-    assert parsed("--connector.depth", "2").connector == SvaConfig(width=64, depth=2)
+    assert parsed("--connector.depth", "2").connector == SvaSettings(width=64, depth=2)
 
 
 def test_choosing_another_kind_of_connector_leaves_the_former_kinds_fields_behind(tmp_path: Path) -> None:
     file = tmp_path / "x.yaml"
     file.write_text("name: x\nconnector: {type: sva, queries: 4, width: 32}\n")
     changed = parse_settings(Tree, ["--config", str(file), "--connector.type", "mlp2x_gelu"])
-    assert changed.connector == MlpConfig(type="mlp2x_gelu", queries=4)
+    assert changed.connector == MlpSettings(type="mlp2x_gelu", queries=4)
 
 
 def test_flags_are_laid_over_the_file_field_by_field(tmp_path: Path) -> None:
@@ -145,7 +145,7 @@ trees = st.builds(
     encoders=st.lists(SHORT_WORDS, max_size=3).map(tuple),
     sets=st.just("all_subsets") | st.lists(st.lists(SHORT_WORDS, max_size=2).map(tuple), max_size=2).map(tuple),
     cache=st.none() | st.builds(Cache, enabled=st.booleans()),
-    connector=st.builds(SvaConfig, queries=st.sampled_from([1, 4, 9])) | st.builds(MlpConfig),
+    connector=st.builds(SvaSettings, queries=st.sampled_from([1, 4, 9])) | st.builds(MlpSettings),
     stages=st.lists(
         st.builds(Stage, name=SHORT_WORDS, lr=st.floats(1e-12, 1e12), trains=st.just(("language_model",))),
         max_size=3,

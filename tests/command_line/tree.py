@@ -7,8 +7,9 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from connectors.settings import SvaSettings
 from opabinia.config import Config
-from opabinia.models.connector_config import ConnectorConfig, SvaConfig
+from opabinia.models.connector_config import ConnectorConfig
 
 
 class Cache(Config):
@@ -44,7 +45,7 @@ class Tree(Config):
     sets: tuple[tuple[str, ...], ...] | Literal["all_subsets"] = "all_subsets"
     cache: Cache | None = None
     kept: Cache = Field(default_factory=lambda: Cache(enabled=False))
-    connector: ConnectorConfig = SvaConfig(width=64)
+    connector: ConnectorConfig = SvaSettings(width=64)
     stages: tuple[Stage, ...] = (Stage(name="one", lr=0.1), Stage(name="two", lr=0.2))
     sources: dict[str, Source] = Field(default={})
 

@@ -7,22 +7,24 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connectors import GridShape, build_connector
+from connectors.contract import GridShape
 from connectors.grids import resize_grid, square_side, windows
+from connectors.registry import build_connector
+from connectors.settings import ConnectorSettings, MlpSettings
 
 
 @settings(deadline=None, max_examples=20)
 @given(widths=st.lists(st.integers(1, 20), min_size=1, max_size=4), depth=st.integers(1, 3), llm=st.integers(1, 30))
 def test_an_mlp_has_the_parameters_it_states(widths: list[int], depth: int, llm: int) -> None:
     grids = [GridShape(4, width) for width in widths]
-    connector = build_connector({"type": f"mlp{depth}x_gelu", "queries": 16}, grids, llm)
+    connector = build_connector(MlpSettings(type=f"mlp{depth}x_gelu"), grids, llm)
     expected = (sum(widths) + 1) * llm + (depth - 1) * (llm + 1) * llm
     assert sum(parameter.numel() for parameter in connector.parameters()) == expected
 
 
 def test_an_mlp_gives_the_queries_asked_for_whatever_the_grids() -> None:
     grids = [GridShape(8, 3), GridShape(12, 5), GridShape(3, 2)]
-    connector = build_connector({"type": "mlp2x_gelu", "queries": 16}, grids, 7)
+    connector = build_connector(MlpSettings(), grids, 7)
     visual = connector([torch.randn(2, grid.side**2, grid.width) for grid in grids])
     assert visual.tokens.shape == (2, 16, 7)
     assert visual.context is None
@@ -30,7 +32,7 @@ def test_an_mlp_gives_the_queries_asked_for_whatever_the_grids() -> None:
 
 def test_an_unknown_connector_is_refused_by_name() -> None:
     with pytest.raises(ValueError, match=r"connector\.type: unknown connector 'svaa'"):
-        build_connector({"type": "svaa"}, [GridShape(4, 3)], 7)
+        build_connector(ConnectorSettings(type="svaa"), [GridShape(4, 3)], 7)
 
 
 def test_a_token_count_that_is_not_a_square_is_refused_with_the_nearest_that_are() -> None:

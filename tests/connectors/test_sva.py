@@ -10,18 +10,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from connectors import GridShape, build_connector
-from connectors.contract import VisualContext
+from connectors.contract import GridShape, VisualContext
+from connectors.registry import build_connector
+from connectors.settings import SvaSettings
 from connectors.sva import SvaBlock, SvaConnector
 
 GRIDS = (GridShape(8, 12), GridShape(12, 10), GridShape(4, 6))
 
 
 def build(grids: tuple[GridShape, ...] = GRIDS, *, groups: int = 1, depth: int = 1, layers: int = 2) -> SvaConnector:
-    settings = {"type": "sva", "queries": 16, "width": 16, "depth": depth, "groups": groups, "heads": 4}
-    inner = {"in_llm_start": 0, "in_llm_stride": 1, "in_llm_count": layers}
+    settings = SvaSettings(width=16, depth=depth, groups=groups, in_llm_count=layers)
     torch.manual_seed(0)
-    return cast("SvaConnector", build_connector({**settings, **inner}, grids, 24))
+    return cast("SvaConnector", build_connector(settings, grids, 24))
 
 
 def features(grids: tuple[GridShape, ...] = GRIDS, images: int = 2) -> list[Tensor]:

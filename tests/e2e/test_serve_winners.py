@@ -48,8 +48,8 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A whole model whose connector has learnt nothing: its answers are words, though not good ones."""
     import torch
 
+    from connectors.settings import SvaSettings
     from opabinia.models.checkpoint import save_checkpoint
-    from opabinia.models.connector_config import SvaConfig
     from opabinia.models.language_models import load_language_model, load_tokenizer
     from opabinia.models.multimodal import MultimodalModel
     from opabinia.models.multimodal_config import ModelConfig
@@ -57,7 +57,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     name = "burgess/language-model"
     encoders = ("burgess/caption-vit", "burgess/mim-vit")
-    config = ModelConfig(encoders=encoders, connector=SvaConfig(queries=16), language_model=name)
+    config = ModelConfig(encoders=encoders, connector=SvaSettings(queries=16), language_model=name)
     folder = tmp_path_factory.mktemp("trial") / "checkpoint"
     save_checkpoint(MultimodalModel(config, load_language_model(name)), load_tokenizer(name), folder)
     return folder

@@ -5,15 +5,16 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from connectors.settings import MlpSettings, SvaSettings
 from opabinia.encoders.catalogue import CATALOGUE
-from opabinia.models.connector_config import ConnectorConfig, MlpConfig, SvaConfig
+from opabinia.models.connector_config import ConnectorConfig
 from opabinia.models.language_models import load_language_model, load_tokenizer
 from opabinia.models.multimodal import MultimodalModel
 from opabinia.models.multimodal_config import ModelConfig
 
 LANGUAGE_MODEL = "burgess/language-model"
 ENCODERS = ("burgess/caption-vit", "burgess/dense-convnext")
-CONNECTORS: tuple[ConnectorConfig, ...] = (MlpConfig(), SvaConfig())
+CONNECTORS: tuple[ConnectorConfig, ...] = (MlpSettings(), SvaSettings())
 
 
 def small_model(connector: ConnectorConfig, seed: int = 0) -> MultimodalModel:

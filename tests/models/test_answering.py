@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import pytest
 from torch import Tensor
 
+from connectors.settings import SvaSettings
 from opabinia.data.records import PLACEHOLDER, Turn
 from opabinia.models.answering import ModelAnswerer, Prompt
-from opabinia.models.connector_config import SvaConfig
 from tests.models.small import random_features, small_model, tokenizer
 
 QUESTION = Prompt((Turn("user", f"{PLACEHOLDER}\nis there a circle ?"),), image_key="any")
@@ -20,7 +20,7 @@ def answerer() -> ModelAnswerer:
     def features(prompts: Sequence[Prompt]) -> list[Tensor]:
         return random_features(len(prompts))
 
-    return ModelAnswerer(small_model(SvaConfig()), tokenizer(), features)
+    return ModelAnswerer(small_model(SvaSettings()), tokenizer(), features)
 
 
 def test_visual_tokens_count_as_part_of_the_prompt(answerer: ModelAnswerer) -> None:

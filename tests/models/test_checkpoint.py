@@ -8,21 +8,21 @@ from pathlib import Path
 import pytest
 import torch
 
+from connectors.settings import SvaSettings
 from opabinia.data.records import Turn
 from opabinia.models.answering import Prompt, load_answerer
 from opabinia.models.checkpoint import load_checkpoint, save_checkpoint
-from opabinia.models.connector_config import SvaConfig
 from tests.models.small import small_model, tokenizer
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    save_checkpoint(small_model(SvaConfig()), tokenizer(), tmp_path / "checkpoint")
+    save_checkpoint(small_model(SvaSettings()), tokenizer(), tmp_path / "checkpoint")
     return tmp_path / "checkpoint"
 
 
 def test_a_round_trip_is_bit_identical(folder: Path) -> None:
-    saved, loaded = small_model(SvaConfig()), load_checkpoint(folder)
+    saved, loaded = small_model(SvaSettings()), load_checkpoint(folder)
     assert loaded.config == saved.config
     for (name, before), (other, after) in zip(saved.state_dict().items(), loaded.state_dict().items(), strict=True):
         assert name == other
@@ -41,7 +41,7 @@ def test_nothing_in_it_can_run_code(folder: Path) -> None:
 
 def test_an_existing_folder_is_not_overwritten(folder: Path) -> None:
     with pytest.raises(ValueError, match="exists"):
-        save_checkpoint(small_model(SvaConfig()), tokenizer(), folder)
+        save_checkpoint(small_model(SvaSettings()), tokenizer(), folder)
 
 
 def edit(folder: Path, **changes: object) -> None:

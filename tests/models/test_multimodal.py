@@ -6,9 +6,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from connectors.settings import SvaSettings
 from opabinia.data.prompts import IMAGE_TOKEN, encode_conversation
 from opabinia.data.records import Turn
-from opabinia.models.connector_config import ConnectorConfig, SvaConfig
+from opabinia.models.connector_config import ConnectorConfig
 from opabinia.models.generation import Sampling, generate
 from opabinia.models.multimodal import MultimodalModel
 from tests.models.small import CONNECTORS, random_features, small_model, tokenizer
@@ -64,7 +65,7 @@ def test_padding_does_not_change_a_samples_loss(connector: ConnectorConfig) -> N
 
 @torch.no_grad()
 def test_the_picture_matters_where_there_is_a_placeholder_and_nowhere_else() -> None:
-    model = small_model(SvaConfig()).eval()
+    model = small_model(SvaSettings()).eval()
     ids, mask = padded(PROMPTS)
     one, other = (model(ids, random_features(2, seed=seed), mask).logits for seed in (0, 1))
     assert not torch.allclose(one[0], other[0])
@@ -73,7 +74,7 @@ def test_the_picture_matters_where_there_is_a_placeholder_and_nowhere_else() -> 
 
 @torch.no_grad()
 def test_layers_inside_the_language_model_change_the_answer() -> None:
-    model = small_model(SvaConfig()).eval()
+    model = small_model(SvaSettings()).eval()
     ids, features = torch.tensor([PROMPTS[0]]), random_features(1)
     before = model(ids, features).logits
     for parameter in model.connector.inner.parameters():  # type: ignore[union-attr]
@@ -83,12 +84,12 @@ def test_layers_inside_the_language_model_change_the_answer() -> None:
 
 def test_a_layer_that_the_language_model_lacks_is_refused() -> None:
     with pytest.raises(ValueError, match="layer 4 is asked for, but the language model has 4"):
-        small_model(SvaConfig(in_llm_count=5))
+        small_model(SvaSettings(in_llm_count=5))
 
 
 @torch.no_grad()
 def test_sampling_repeats_with_its_seed_and_varies_without() -> None:
-    model = small_model(SvaConfig()).eval()
+    model = small_model(SvaSettings()).eval()
     ids, mask = padded((PROMPTS[1],))
 
     def sample(seed: int) -> list[list[int]]:
@@ -101,7 +102,7 @@ def test_sampling_repeats_with_its_seed_and_varies_without() -> None:
 
 @torch.no_grad()
 def test_a_tiny_top_p_is_greedy() -> None:
-    model = small_model(SvaConfig()).eval()
+    model = small_model(SvaSettings()).eval()
     ids, mask = padded((PROMPTS[1],))
     settings = {"max_new_tokens": 4, "end_tokens": frozenset[int]()}
     greedy = generate(model, ids, mask, [], **settings)

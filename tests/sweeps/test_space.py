@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from opabinia.models.connector_config import MlpConfig, SvaConfig
+from connectors.settings import MlpSettings, SvaSettings
 from opabinia.sweeps.space import SweepConfig, trials
 
 POOL = ("burgess/caption-vit", "burgess/mim-vit", "burgess/dense-convnext")
@@ -18,7 +18,7 @@ def names(config: SweepConfig) -> list[str]:
 
 
 def test_all_subsets_of_three_encoders_with_two_connectors_are_fourteen_trials() -> None:
-    assert names(SweepConfig(pool=POOL, connectors=(MlpConfig(), SvaConfig()))) == [
+    assert names(SweepConfig(pool=POOL, connectors=(MlpSettings(), SvaSettings()))) == [
         f"{encoders}.{connector}.s0"
         for encoders in (
             "caption-vit",
@@ -34,12 +34,12 @@ def test_all_subsets_of_three_encoders_with_two_connectors_are_fourteen_trials()
 
 
 def test_the_same_set_in_another_order_is_one_trial_in_the_order_given_first() -> None:
-    config = SweepConfig(encoder_sets=(("b", "a"), ("a", "b"), ("a", "a", "b")), connectors=(SvaConfig(),))
+    config = SweepConfig(encoder_sets=(("b", "a"), ("a", "b"), ("a", "a", "b")), connectors=(SvaSettings(),))
     assert [trial.encoders for trial in trials(config)] == [("b", "a")]
 
 
 def test_connectors_of_one_type_are_named_by_what_differs() -> None:
-    connectors = (SvaConfig(), SvaConfig(depth=3), MlpConfig())
+    connectors = (SvaSettings(), SvaSettings(depth=3), MlpSettings())
     assert names(SweepConfig(encoder_sets=(("a",),), connectors=connectors, seeds=(7,))) == [
         "a.sva,depth=1.s7",
         "a.sva,depth=3.s7",
@@ -48,7 +48,7 @@ def test_connectors_of_one_type_are_named_by_what_differs() -> None:
 
 
 def test_encoders_of_one_name_keep_their_publisher() -> None:
-    config = SweepConfig(encoder_sets=(("x/clip", "y/clip"), ("x/mae",)), connectors=(SvaConfig(),))
+    config = SweepConfig(encoder_sets=(("x/clip", "y/clip"), ("x/mae",)), connectors=(SvaSettings(),))
     assert names(config) == ["x.clip+y.clip.sva.s0", "mae.sva.s0"]
 
 
@@ -56,8 +56,8 @@ encoder_sets = st.lists(
     st.lists(st.sampled_from(["x/a", "y/a", "x/b", "c"]), min_size=1, max_size=4).map(tuple), min_size=1, max_size=5
 ).map(tuple)
 connectors = st.lists(
-    st.builds(SvaConfig, depth=st.integers(1, 3), queries=st.sampled_from([1, 4]))
-    | st.builds(MlpConfig, type=st.sampled_from(["mlp1x_gelu", "mlp2x_gelu"])),
+    st.builds(SvaSettings, depth=st.integers(1, 3), queries=st.sampled_from([1, 4]))
+    | st.builds(MlpSettings, type=st.sampled_from(["mlp1x_gelu", "mlp2x_gelu"])),
     min_size=1,
     max_size=4,
 ).map(tuple)
@@ -67,7 +67,7 @@ seeds = st.lists(st.integers(0, 3), min_size=1, max_size=3).map(tuple)
 @settings(deadline=None)
 @given(encoder_sets, connectors, seeds)
 def test_trials_and_their_names_are_unique_and_complete(
-    encoder_sets: tuple[tuple[str, ...], ...], connectors: tuple[SvaConfig | MlpConfig, ...], seeds: tuple[int, ...]
+    encoder_sets: tuple[tuple[str, ...], ...], connectors: tuple[SvaSettings | MlpSettings, ...], seeds: tuple[int, ...]
 ) -> None:
     config = SweepConfig(encoder_sets=encoder_sets, connectors=connectors, seeds=seeds)
     listed = trials(config)
@@ -89,4 +89,4 @@ def test_trials_and_their_names_are_unique_and_complete(
 )
 def test_a_sweep_of_nothing_is_refused(settings: dict[str, object], reason: str) -> None:
     with pytest.raises(ValidationError, match=reason):
-        SweepConfig.model_validate({"connectors": (SvaConfig(),), **settings})
+        SweepConfig.model_validate({"connectors": (SvaSettings(),), **settings})

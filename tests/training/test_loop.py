@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from connectors.settings import SvaSettings
 from opabinia.data.collate import TextBatch, collate_text
 from opabinia.data.prompts import encode_conversation
 from opabinia.data.records import Turn
-from opabinia.models.connector_config import SvaConfig
 from opabinia.models.multimodal import MultimodalModel
 from opabinia.training.learning_rate import rate_factor
 from opabinia.training.loop import Step, train_stage
@@ -47,7 +47,7 @@ def batch() -> TextBatch:
 
 
 def train(config: StageConfig, model: MultimodalModel | None = None) -> list[Step]:
-    model = model or small_model(SvaConfig())
+    model = model or small_model(SvaSettings())
     return list(train_stage(model, model, config, [batch()] * config.steps, FixedFeatures()))
 
 
@@ -64,7 +64,7 @@ def test_four_pictures_are_learnt_by_heart() -> None:
 
 @pytest.mark.parametrize("part", ["connector", "language_model"])
 def test_what_a_stage_does_not_train_stays_as_it_was(part: Part) -> None:
-    model = small_model(SvaConfig())
+    model = small_model(SvaSettings())
     before = {name: parameter.clone() for name, parameter in model.named_parameters()}
     train(stage(trains=(part,)), model)
     changed = {name.split(".")[0] for name, parameter in model.named_parameters() if not before[name].equal(parameter)}
@@ -75,13 +75,13 @@ def test_each_part_has_its_own_rate_scaled_by_the_batch() -> None:
     config = stage(
         trains=("connector", "language_model"), batch=16, lr=1e-3, learning_rates={"language_model": 1e-4}, warmup=0.0
     )
-    optimiser, _ = build_optimiser(small_model(SvaConfig()), config)
+    optimiser, _ = build_optimiser(small_model(SvaSettings()), config)
     rates = {group["name"]: group["lr"] for group in optimiser.param_groups}
     assert rates == pytest.approx({"connector": 2e-3, "language_model": 2e-4})
 
 
 def test_data_that_end_too_early_are_said_so() -> None:
-    model = small_model(SvaConfig())
+    model = small_model(SvaSettings())
     with pytest.raises(ValueError, match="s has data for 1 of its 4 steps"):
         list(train_stage(model, model, stage(), [batch()], FixedFeatures()))
 

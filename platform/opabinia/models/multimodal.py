@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from connectors import Connector, GridShape, VisualContext, build_connector
+from connectors.contract import Connector, GridShape, VisualContext
+from connectors.registry import build_connector
 from opabinia.data.prompts import IGNORE, IMAGE_TOKEN
 from opabinia.encoders.catalogue import find_encoder
 from opabinia.models.multimodal_config import ModelConfig
@@ -44,7 +45,7 @@ class MultimodalModel(nn.Module):
         width = int(_llm_config(language_model).hidden_size)
         entries = [find_encoder(name, f"encoders.{index}") for index, name in enumerate(config.encoders)]
         grids = [GridShape(entry.grid, entry.width) for entry in entries]
-        self.connector: Connector = build_connector(config.connector.model_dump(), grids, width)
+        self.connector: Connector = build_connector(config.connector, grids, width)
         self._attach_inner_layers()
 
     def forward(

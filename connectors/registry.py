@@ -1,0 +1,48 @@
+"""Which connectors there are. A registry of data: names, settings, and where the code is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from connectors.settings import MLP_PATTERN, ConnectorSettings, MlpSettings, SvaSettings
+
+if TYPE_CHECKING:
+    from connectors.contract import Connector, GridShape
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectorKind:
+    """The settings of a connector, and "module:class" of its code, which is called with (grids, llm_width, settings)."""
+
+    settings: type[ConnectorSettings]
+    implementation: str
+
+
+CONNECTORS: dict[str, ConnectorKind] = {
+    "mlpNx_gelu": ConnectorKind(MlpSettings, "connectors.mlp:MlpConnector"),
+    "sva": ConnectorKind(SvaSettings, "connectors.sva:SvaConnector"),
+}
+"""Name in an experiment file -> what it stands for; N is the number of linear layers."""
+
+
+def family(name: str) -> str | None:
+    """The key of `CONNECTORS` that a connector's name belongs to; None for an unknown name."""
+    key = "mlpNx_gelu" if re.match(MLP_PATTERN, name) else name
+    return key if key in CONNECTORS and name != "mlpNx_gelu" else None
+
+
+def build_connector(settings: ConnectorSettings, grids: Sequence[GridShape], llm_width: int) -> Connector:
+    """Build a connector for encoders with these grids and a language model of this width.
+
+    Raises ValueError for a type that is not in `CONNECTORS`, and where the connector cannot join such grids.
+    """
+    key = family(settings.type)
+    if key is None:
+        raise ValueError(f"connector.type: unknown connector {settings.type!r}; known: {', '.join(CONNECTORS)}")
+    module, _, name = CONNECTORS[key].implementation.partition(":")
+    implementation: Any = getattr(import_module(module), name)
+    return implementation(grids, llm_width, settings)
