@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import ray
 import ray.data
@@ -13,23 +14,31 @@ from ray.data._internal.execution.execution_callback import ExecutionCallback
 
 from opabinia.data.arrow import ArrowTable
 
-TASK_CPUS = 0.25
-# While tables wait to be consumed, the executor polls them in the consumer's own process and slows its training by half
-# (measured); with blocks this large a stream of some 10,000 rows is delivered at once and the executor ends.
+if TYPE_CHECKING:
+    from ray.data._internal.execution.streaming_executor import StreamingExecutor
+
+# Small enough that a stream gets its share of a machine whose processors training has reserved.
+TASK_CPUS = 0.1
 BLOCK_BYTES = 8 * 2**20
+# Ray Data's loop runs in the consumer's own process and does not rest while it has nothing to do: beside a training loop on one
+# core it took as much of the interpreter as training itself (measured).
+_PAUSE_S = 0.02
 
 UntypedDataset: TypeAlias = Any
 """A ray.data.Dataset, whose methods are typed only in part."""
 
 
 class QuietExecution(ExecutionCallback):
-    """Keeps Ray Data's progress notes in its log file and off the terminal, in whichever process runs the data set."""
+    """Keeps Ray Data from taking the terminal and the processor from whichever process runs the data set."""
 
     def __init__(self) -> None:
         logging.getLogger("ray.data._internal.progress").setLevel(logging.ERROR)
         for handler in logging.getLogger("ray.data").handlers:
             if isinstance(handler, logging.StreamHandler):
                 handler.setLevel(logging.WARNING)
+
+    def on_execution_step(self, executor: StreamingExecutor) -> None:
+        time.sleep(_PAUSE_S)
 
 
 def execution_options() -> ExecutionOptions:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import ray.data
 
@@ -19,9 +19,6 @@ from opabinia.data.records import Record, RecordError, parse_record
 from opabinia.data.shards import read_lines
 from opabinia.data.source import SourceConfig, images_folder, list_shards
 from opabinia.data.tokenizer import load_tokenizer
-
-if TYPE_CHECKING:
-    pass
 
 Row = dict[str, Any]
 
