@@ -70,7 +70,9 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     folder = tmp_path_factory.mktemp("machine")
     foreign = ("RAY_", "MLFLOW_", "OPABINIA_")
     clean = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
-    machine = Machine(folder, {**clean, "HOME": str(folder), **free_ports()})
+    # As left over in a shell that has used another cluster before.
+    stale = {"RAY_API_SERVER_ADDRESS": "http://127.0.0.1:1"}
+    machine = Machine(folder, {**clean, **stale, "HOME": str(folder), **free_ports()})
     machine.cluster("up")
     yield machine
     machine.cluster("down")
@@ -124,6 +126,11 @@ def test_a_submitted_job_runs_in_the_folder_with_the_same_python(machine: Machin
     script = "import os, sys; print('found', os.getcwd(), sys.executable)"
     (machine.folder / "job.py").write_text(script)
     assert f"found {machine.folder} {sys.executable}" in machine.submit("--", "python", "job.py")
+
+
+def test_a_job_is_told_of_its_own_cluster_and_no_other(machine: Machine) -> None:
+    (machine.folder / "told.py").write_text("import os; print('told', os.environ['RAY_API_SERVER_ADDRESS'])")
+    assert f"told {machine.record('ray').url}" in machine.submit("--", "python", "told.py")
 
 
 def test_a_job_can_bring_the_package_with_it(machine: Machine) -> None:

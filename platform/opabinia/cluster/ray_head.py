@@ -90,7 +90,9 @@ def _environment(environment: Mapping[str, str], exports: Mapping[str, str]) -> 
     # Here it would name a cluster to join instead of the one to start.
     left_out = {"RAY_ADDRESS", "RAY_AUTH_TOKEN"}
     kept = {name: value for name, value in environment.items() if name not in left_out}
-    needed = {name: value for name, value in exports.items() if name not in ("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS")}
+    # The address of the job API is set to ours: Ray Train asks there whether a stopped run may give its processors back, and
+    # would wait for ever on another cluster's, left over in the user's shell.
+    needed = {name: value for name, value in exports.items() if name != "RAY_ADDRESS"}
     return {**_QUIET, **_LIGHT, **kept, **needed, "PATH": path}
 
 
