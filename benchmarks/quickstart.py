@@ -78,9 +78,9 @@ def measure_sweep() -> dict[str, object]:
 
 
 def measure_seeds() -> dict[str, object]:
-    never = ("--sweep.scheduler.grace", "99")
+    to_the_end = ("--sweep.scheduler", "null")
     one = ("--sweep.connectors", '[{"type": "mlp2x_gelu"}]', "--sweep.seeds", "0", "1", "2")
-    sweep = _run("seeds", "--sweep.encoder_sets", _SETS, *one, *never)
+    sweep = _run("seeds", "--sweep.encoder_sets", _SETS, *one, *to_the_end)
     spread = encoder_spread(sweep.reports)
     scores: dict[str, list[float]] = {}
     for report in sweep.reports:
@@ -95,7 +95,7 @@ def measure_seeds() -> dict[str, object]:
 
 
 def measure_cache() -> dict[str, object]:
-    chosen = ("--sweep.encoder_sets", _SETS, "--sweep.scheduler.grace", "99", *_SHORT)
+    chosen = ("--sweep.encoder_sets", _SETS, "--sweep.scheduler", "null", *_SHORT)
     cached = _run("cached", *chosen)
     encoding = _run("encoding", *chosen, "--cache.enabled", "false")
     return {
@@ -107,7 +107,7 @@ def measure_cache() -> dict[str, object]:
 
 
 def measure_repeat() -> dict[str, object]:
-    chosen = ("--sweep.encoder_sets", f'[["{_POOL[0]}"]]', "--sweep.scheduler.grace", "99", *_SHORT)
+    chosen = ("--sweep.encoder_sets", f'[["{_POOL[0]}"]]', "--sweep.scheduler", "null", *_SHORT)
     curves = [_losses(_run(f"repeat{number}", *chosen)) for number in range(2)]
     return {"losses_compared": sum(map(len, curves[0].values())), "identical": curves[0] == curves[1]}
 

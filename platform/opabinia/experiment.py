@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import Field, model_validator
 
-from connectors.settings import SvaSettings
+from connectors.settings.sva import SvaSettings
 from opabinia.burgess.config import WorldConfig
 from opabinia.config import Config
 from opabinia.data.source import DataConfig
@@ -78,4 +78,15 @@ class Experiment(Config):
             if stage.name in names[:place]:
                 first = names.index(stage.name)
                 raise ValueError(f"stages.{place}.name: {stage.name!r} names stages.{first} already; choose another")
+        return self
+
+    @model_validator(mode="after")
+    def _scheduler_can_act(self) -> Experiment:
+        scheduler = self.sweep.scheduler if self.sweep else None
+        reports = sum(stage.reports for stage in self.stages)
+        if scheduler and scheduler.grace > reports:
+            raise ValueError(
+                f"sweep.scheduler.grace: {scheduler.grace} is more than the {reports} reports that the stages give; "
+                "lower it, raise stages.N.reports, or write scheduler: null to stop nothing early"
+            )
         return self

@@ -49,8 +49,8 @@ class SweepConfig(Config):
     max_concurrent: int = Field(default=2, gt=0)
     """Trials that run at the same time."""
 
-    scheduler: ASHAConfig = ASHAConfig()
-    """When a weak trial is stopped early."""
+    scheduler: ASHAConfig | None = ASHAConfig()
+    """When a weak trial is stopped early; null runs every trial to its end."""
 
     @model_validator(mode="after")
     def _has_encoders(self) -> SweepConfig:
