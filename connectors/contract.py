@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from connectors.padding import ImageSize
+
 
 @dataclass(frozen=True, slots=True)
 class GridShape:
@@ -18,11 +20,23 @@ class GridShape:
 
 @dataclass(frozen=True, slots=True)
 class VisualContext:
-    """What layers inside the language model read again: per encoder `windows: [images, cells, keys, width]`, and one summary
-    `[images, 1, width]` of the first encoder's grid."""
+    """What layers inside the language model read again, one row a visual token; cells of several images follow each other.
+
+    windows: per encoder [cells, keys, width]. seen: which keys are picture and not padding, bool [cells, keys of all encoders], or
+    None where all are. summary: [images, width], the mean of the first encoder's grid. image_of: [cells], row of `summary`.
+    """
 
     windows: tuple[Tensor, ...]
+    seen: Tensor | None
     summary: Tensor
+    image_of: Tensor
+
+    def at(self, cells: Tensor) -> VisualContext:
+        """The context of some cells only, given by their indices in ascending order."""
+        if len(cells) == len(self.image_of):
+            return self
+        seen = None if self.seen is None else self.seen[cells]
+        return VisualContext(tuple(window[cells] for window in self.windows), seen, self.summary, self.image_of[cells])
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,17 +50,30 @@ class Visual:
 class Connector(nn.Module):
     """Turns one feature grid per encoder into `queries` visual tokens for the language model.
 
-    A subclass gives `forward`; one that also acts inside the language model names its layers in `inner_layers` and gives `reread`.
+    A subclass gives `forward`; one that also acts inside the language model names its layers in `inner_layers` and gives `reread`;
+    one that weighs encoders against each other gives `shares`.
     """
 
     queries: int
+    """Visual tokens for one image."""
+
     inner_layers: tuple[int, ...] = ()
     """Indices of the language model's layers after which `reread` is called."""
 
-    def forward(self, grids: Sequence[Tensor]) -> Visual:
-        """`grids[i]: [images, side_i * side_i, width_i]`, row by row."""
+    def forward(
+        self, grids: Sequence[Tensor], text: Tensor | None = None, sizes: Sequence[ImageSize] | None = None
+    ) -> Visual:
+        """`grids[i]: [images, side_i * side_i, width_i]`, row by row.
+
+        text: [images, llm_width], mean embedding of the text around each image; None where nothing is known of it.
+        sizes: of pictures that were padded to a square before they were encoded; None where they were not.
+        """
         raise NotImplementedError
 
     def reread(self, layer: int, hidden: Tensor, context: VisualContext) -> Tensor:
-        """Update the visual tokens' hidden states `[images, queries, llm_width]` after the language model's layer `layer`."""
+        """Update the visual tokens' hidden states `[cells, llm_width]` after the language model's layer `layer`."""
         raise NotImplementedError
+
+    def shares(self, grids: Sequence[Tensor], text: Tensor | None = None) -> Tensor | None:
+        """How much each encoder counts, `[images, encoders]`, rows summing to 1; None where the notion does not exist."""
+        return None

@@ -19,18 +19,22 @@ def square_side(tokens: int, what: str = "tokens") -> int:
 def resize_grid(features: Tensor, side: int) -> Tensor:
     """Resize `[images, tokens, width]` to `side * side` tokens, in float32, cast back.
 
-    A grid that shrinks by a whole factor is averaged over its cells, so that no encoder's finer tokens are dropped; otherwise the
-    resize is bilinear without aligned corners or antialiasing (Tong et al. 2024, released code).
+    A grid that shrinks by a whole factor is averaged over its cells, so that no encoder's finer tokens are dropped; otherwise as
+    `interpolate_grid` does.
     """
+    old = square_side(features.shape[1])
+    if old == side or old % side:
+        return interpolate_grid(features, side)
+    return _as_tokens(functional.avg_pool2d(_as_maps(features, old), old // side), features)
+
+
+def interpolate_grid(features: Tensor, side: int) -> Tensor:
+    """The same, always bilinear without aligned corners or antialiasing (Tong et al. 2024, released code)."""
     old = square_side(features.shape[1])
     if old == side:
         return features
-    maps: Tensor = features.transpose(1, 2).reshape(features.shape[0], features.shape[2], old, old).float()
-    if old % side == 0:
-        resized = functional.avg_pool2d(maps, old // side)
-    else:
-        resized = functional.interpolate(maps, size=(side, side), mode="bilinear", align_corners=False)
-    return resized.flatten(2).transpose(1, 2).to(features.dtype)
+    maps = functional.interpolate(_as_maps(features, old), size=(side, side), mode="bilinear", align_corners=False)
+    return _as_tokens(maps, features)
 
 
 def windows(features: Tensor, side: int) -> Tensor:
@@ -39,3 +43,11 @@ def windows(features: Tensor, side: int) -> Tensor:
     images, _, width = features.shape
     cut = features.view(images, side, span, side, span, width).permute(0, 1, 3, 2, 4, 5)
     return cut.reshape(images, side * side, span * span, width)
+
+
+def _as_maps(features: Tensor, side: int) -> Tensor:
+    return features.transpose(1, 2).reshape(features.shape[0], features.shape[2], side, side).float()
+
+
+def _as_tokens(maps: Tensor, like: Tensor) -> Tensor:
+    return maps.flatten(2).transpose(1, 2).to(like.dtype)

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from connectors.contract import Connector, GridShape, Visual
 from connectors.grids import resize_grid, square_side
-from connectors.settings import MlpSettings
+from connectors.padding import ImageSize
+from connectors.settings.mlp import MlpSettings
 
 
 class MlpConnector(Connector):
@@ -27,5 +28,7 @@ class MlpConnector(Connector):
             layers += [nn.GELU(), nn.Linear(llm_width, llm_width)]
         self.layers = nn.Sequential(*layers)
 
-    def forward(self, grids: Sequence[Tensor]) -> Visual:
+    def forward(
+        self, grids: Sequence[Tensor], text: Tensor | None = None, sizes: Sequence[ImageSize] | None = None
+    ) -> Visual:
         return Visual(self.layers(torch.cat([resize_grid(grid, self._side) for grid in grids], dim=-1)))

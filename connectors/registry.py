@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from connectors.settings import MLP_PATTERN, ConnectorSettings, MlpSettings, SvaSettings
+from connectors.settings.base import ConnectorSettings
+from connectors.settings.mlp import MLP_PATTERN, MlpSettings
+from connectors.settings.sva import SvaSettings
 
 if TYPE_CHECKING:
     from connectors.contract import Connector, GridShape

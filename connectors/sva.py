@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from connectors.contract import Connector, GridShape, Visual, VisualContext
-from connectors.grids import resize_grid, square_side, windows
-from connectors.settings import SvaSettings
-
-_POSITION_SCALE = 0.1
-"""Standard deviation of the position codes at first: at 1 they would be as strong as the features that they are added to."""
+from connectors.grids import interpolate_grid, resize_grid, square_side, windows
+from connectors.padding import ImageSize, kept_cells
+from connectors.settings.sva import SvaSettings
+from connectors.sva_block import SvaBlock
 
 
 class SvaConnector(Connector):
@@ -21,105 +19,103 @@ class SvaConnector(Connector):
 
     With E encoders of widths d_i and windows of m_i x m_i, connector width h, LLM width H, G groups, depth D and N layers inside
     the LLM, and block(q) = (q + h) h + q h + 2 h² + 2 h² + 2 h + 2 h + E (2 h² + 4 h) + h Σ_{m_i > 1} m_i², parameters are
-    Σ (d_i h + h² + 4 h) + G h + G D block(h) + N block(H) + (G h + 1) H + (H + 1) H.
+    Σ (d_i h + h² + 4 h) + G h + D Σ_g block(h) + N block(H) + (G h + 1) H + (H + 1) H; m_i are those of the group in block(h) and
+    those of `queries` in block(H).
     """
 
     def __init__(self, grids: Sequence[GridShape], llm_width: int, settings: SvaSettings) -> None:
         super().__init__()
-        width, heads, groups = settings.width, settings.heads, settings.groups
+        width, heads = settings.width, settings.heads
         self.queries = settings.queries
         self.inner_layers = settings.inner_layers
         self._side = square_side(settings.queries, "queries")
-        self._spans = tuple(max(1, round(grid.side / self._side)) for grid in grids)
+        self._group_sides = [square_side(count, "groups") for count in settings.groups or (settings.queries,)]
+        self._grids = tuple(grids)
         self.projections = nn.ModuleList(_grid_projection(grid.width, width) for grid in grids)
-        self.query = nn.Parameter(torch.randn(groups, width) / width**0.5)
+        self.query = nn.Parameter(torch.randn(len(self._group_sides), width) / width**0.5)
         self.groups = nn.ModuleList(
-            nn.ModuleList(SvaBlock(width, width, heads, self._spans) for _ in range(settings.depth))
-            for _ in range(groups)
+            nn.ModuleList(SvaBlock(width, width, heads, self._spans(side)) for _ in range(settings.depth))
+            for side in self._group_sides
         )
-        self.output = nn.Sequential(nn.Linear(groups * width, llm_width), nn.GELU(), nn.Linear(llm_width, llm_width))
+        self.output = nn.Sequential(
+            nn.Linear(len(self._group_sides) * width, llm_width), nn.GELU(), nn.Linear(llm_width, llm_width)
+        )
+        spans = self._spans(self._side)
         self.inner = nn.ModuleDict(
-            {str(layer): SvaBlock(llm_width, width, heads, self._spans) for layer in self.inner_layers}
+            {str(layer): SvaBlock(llm_width, width, heads, spans) for layer in self.inner_layers}
         )
         self.apply(_keep_variance)
 
-    def forward(self, grids: Sequence[Tensor]) -> Visual:
-        context = self._context(grids)
-        images = context.summary.shape[0]
-        aggregated: list[Tensor] = []
-        for query, blocks in zip(self.query, self.groups, strict=True):
-            hidden = query.expand(images, self.queries, -1)
-            for block in cast("nn.ModuleList", blocks):
-                hidden = block(hidden, context)
-            aggregated.append(hidden)
+    def forward(
+        self, grids: Sequence[Tensor], text: Tensor | None = None, sizes: Sequence[ImageSize] | None = None
+    ) -> Visual:
+        projected = self._project(grids)
+        aggregated = [
+            interpolate_grid(_per_image(story[-1], len(grids[0])), self._side)
+            for story in self._aggregate(projected, sizes)
+        ]
+        context = self._context(projected, sizes, self._side) if self.inner_layers else None
         return Visual(self.output(torch.cat(aggregated, dim=-1)), context)
 
     def reread(self, layer: int, hidden: Tensor, context: VisualContext) -> Tensor:
         return self.inner[str(layer)](hidden, context)
 
-    def _context(self, grids: Sequence[Tensor]) -> VisualContext:
-        projected = [project(grid) for project, grid in zip(self.projections, grids, strict=True)]
-        sized = [resize_grid(grid, span * self._side) for grid, span in zip(projected, self._spans, strict=True)]
-        return VisualContext(tuple(windows(grid, self._side) for grid in sized), projected[0].mean(1, keepdim=True))
+    @torch.no_grad()
+    def shares(self, grids: Sequence[Tensor], text: Tensor | None = None) -> Tensor:
+        """Attention on each encoder's window, meant over queries, heads, layers and groups."""
+        projected, found = self._project(grids), list[Tensor]()
+        for side, blocks, hidden in zip(self._group_sides, self._blocks(), self._aggregate(projected), strict=True):
+            context = self._context(projected, None, side)
+            found += [block.shares(query, context) for block, query in zip(blocks, hidden, strict=False)]
+        return torch.stack([_per_image(share, len(grids[0])).mean(1) for share in found]).mean(0)
 
+    def _aggregate(self, projected: Sequence[Tensor], sizes: Sequence[ImageSize] | None = None) -> list[list[Tensor]]:
+        """For each group its queries before, between and after its blocks: [images * cells, width] each."""
+        stories: list[list[Tensor]] = []
+        for query, blocks, side in zip(self.query, self._blocks(), self._group_sides, strict=True):
+            context = self._context(projected, sizes, side)
+            story = [query.expand(len(projected[0]) * side * side, -1)]
+            for block in blocks:
+                story.append(block(story[-1], context))
+            stories.append(story)
+        return stories
 
-class SvaBlock(nn.Module):
-    """One aggregation: cross-attention of each query to its windows, then a two-layer MLP, added to the query."""
+    def _blocks(self) -> list[list[SvaBlock]]:
+        return [[block for block in group.children() if isinstance(block, SvaBlock)] for group in self.groups]
 
-    def __init__(self, query_width: int, width: int, heads: int, spans: Sequence[int]) -> None:
-        super().__init__()
-        self._heads = heads
-        self.context = nn.Linear(width, width, bias=False)
-        self.input = nn.Linear(query_width + width, width, bias=False)
-        self.to_query = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width, bias=False))
-        self.to_key = nn.ModuleList(_normed_linear(width) for _ in spans)
-        self.to_value = nn.ModuleList(_normed_linear(width) for _ in spans)
-        self.positions = nn.ParameterDict(
-            {
-                str(index): nn.Parameter(_POSITION_SCALE * torch.randn(span * span, width))
-                for index, span in enumerate(spans)
-                if span > 1
-            }
+    def _project(self, grids: Sequence[Tensor]) -> list[Tensor]:
+        return [project(grid) for project, grid in zip(self.projections, grids, strict=True)]
+
+    def _context(self, projected: Sequence[Tensor], sizes: Sequence[ImageSize] | None, side: int) -> VisualContext:
+        spans = self._spans(side)
+        cut = [windows(resize_grid(grid, span * side), side) for grid, span in zip(projected, spans, strict=True)]
+        images = torch.arange(len(projected[0]), device=projected[0].device)
+        return VisualContext(
+            windows=tuple(window.flatten(0, 1) for window in cut),
+            seen=None if sizes is None else _seen(sizes, side, spans).to(projected[0].device),
+            summary=projected[0].mean(1),
+            image_of=images.repeat_interleave(side * side),
         )
-        self.attended = nn.Linear(width, width, bias=False)
-        self.norm = nn.LayerNorm(width)
-        self.output = nn.Sequential(
-            nn.Linear(width, width, bias=False), nn.GELU(), nn.Linear(width, query_width, bias=False)
-        )
 
-    def forward(self, query: Tensor, context: VisualContext) -> Tensor:
-        """`query: [images, cells, query_width]` -> the same shape."""
-        summary = self.context(context.summary).expand(-1, query.shape[1], -1)
-        hidden = self.input(torch.cat([query, summary], dim=-1))
-        return query + self.output(self.norm(hidden + self._attend(hidden, context)))
+    def _spans(self, side: int) -> tuple[int, ...]:
+        """Side of each encoder's window for a grid of `side * side` queries; other grids are resized to fit."""
+        return tuple(max(1, round(grid.side / side)) for grid in self._grids)
 
-    def _attend(self, hidden: Tensor, context: VisualContext) -> Tensor:
-        placed = [self._placed(index, window) for index, window in enumerate(context.windows)]
-        keys = torch.cat([project(window) for project, window in zip(self.to_key, placed, strict=True)], dim=2)
-        values = torch.cat([project(window) for project, window in zip(self.to_value, placed, strict=True)], dim=2)
-        # With one query a cell, products summed over the head width beat batched matrix products of one row.
-        query = self._split_heads(self.to_query(hidden)).unsqueeze(2)
-        key, value = self._split_heads(keys), self._split_heads(values)
-        scores = (query * key).sum(-1) / key.shape[-1] ** 0.5
-        return self.attended((scores.softmax(2).unsqueeze(-1) * value).sum(2).flatten(2))
 
-    def _placed(self, index: int, window: Tensor) -> Tensor:
-        """Add the learnt code of the place inside the window, where the window has more than one place."""
-        if str(index) not in self.positions:
-            return window
-        return window + self.positions.get_parameter(str(index))
+def _per_image(cells: Tensor, images: int) -> Tensor:
+    """[images * cells, width] -> [images, cells, width]"""
+    return cells.view(images, -1, cells.shape[-1])
 
-    def _split_heads(self, tensor: Tensor) -> Tensor:
-        """[..., width] -> [..., heads, head width]"""
-        return tensor.reshape(*tensor.shape[:-1], self._heads, -1)
+
+def _seen(sizes: Sequence[ImageSize], side: int, spans: Sequence[int]) -> Tensor:
+    """Which keys are picture: bool [images * cells, keys of all encoders]. A cell that would see nothing sees everything."""
+    maps = [kept_cells(sizes, side * span).flatten(1).unsqueeze(-1) for span in spans]
+    seen = torch.cat([windows(kept, side).flatten(0, 1).squeeze(-1) for kept in maps], dim=1)
+    return seen | ~seen.any(1, keepdim=True)
 
 
 def _grid_projection(source: int, width: int) -> nn.Module:
     return nn.Sequential(nn.Linear(source, width), nn.GELU(), nn.Linear(width, width), nn.LayerNorm(width))
-
-
-def _normed_linear(width: int) -> nn.Module:
-    return nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width, bias=False))
 
 
 def _keep_variance(module: nn.Module) -> None:

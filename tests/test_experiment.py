@@ -20,7 +20,7 @@ STAGE = {
 }
 
 
-def experiment(*stages: dict[str, Any]) -> Experiment:
+def experiment(*stages: dict[str, Any], sweep: dict[str, Any] | None = None) -> Experiment:
     source = {"shards": "shards", "images": "images"}
     return Experiment.model_validate(
         {
@@ -29,6 +29,7 @@ def experiment(*stages: dict[str, Any]) -> Experiment:
             "data": {"sources": {"alignment": source, "instruction": source}},
             "stages": stages,
             "benchmark": {"folder": "benchmark", "images": "images"},
+            "sweep": sweep,
         }
     )
 
@@ -65,3 +66,10 @@ def test_an_experiment_reads_back_from_its_own_file(tmp_path: Any) -> None:
     write_settings(written, tmp_path / "x.yaml")
     assert parse_settings(Experiment, ["--config", str(tmp_path / "x.yaml")]) == written
     assert (tmp_path / "x.yaml").read_text() == settings_text(written)
+
+
+def test_a_scheduler_that_could_never_act_is_refused() -> None:
+    sweep = {"pool": ["a"], "connectors": [{"type": "sva"}], "scheduler": {"grace": 3}}
+    with pytest.raises(ValueError, match=r"sweep\.scheduler\.grace: 3 is more than the 1 reports that the stages give"):
+        experiment(STAGE, sweep=sweep)
+    assert experiment(STAGE, sweep={**sweep, "scheduler": None}).sweep is not None

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connectors.settings import MlpSettings, SvaSettings
+from connectors.settings.mlp import MlpSettings
+from connectors.settings.sva import SvaSettings
 from opabinia.command_line import parse_settings, settings_text
 from tests.command_line.tree import Cache, Stage, Tree
 

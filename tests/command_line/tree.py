@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from connectors.settings import SvaSettings
+from connectors.settings.sva import SvaSettings
 from opabinia.config import Config
 from opabinia.models.connector_config import ConnectorConfig
 

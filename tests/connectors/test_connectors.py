@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from connectors.contract import GridShape
 from connectors.grids import resize_grid, square_side, windows
 from connectors.registry import build_connector
-from connectors.settings import ConnectorSettings, MlpSettings
+from connectors.settings.base import ConnectorSettings
+from connectors.settings.mlp import MlpSettings
 
 
 @settings(deadline=None, max_examples=20)

@@ -12,13 +12,15 @@ from torch import Tensor, nn
 
 from connectors.contract import GridShape, VisualContext
 from connectors.registry import build_connector
-from connectors.settings import SvaSettings
+from connectors.settings.sva import SvaSettings
 from connectors.sva import SvaBlock, SvaConnector
 
 GRIDS = (GridShape(8, 12), GridShape(12, 10), GridShape(4, 6))
 
 
-def build(grids: tuple[GridShape, ...] = GRIDS, *, groups: int = 1, depth: int = 1, layers: int = 2) -> SvaConnector:
+def build(
+    grids: tuple[GridShape, ...] = GRIDS, *, groups: tuple[int, ...] = (), depth: int = 1, layers: int = 2
+) -> SvaConnector:
     settings = SvaSettings(width=16, depth=depth, groups=groups, in_llm_count=layers)
     torch.manual_seed(0)
     return cast("SvaConnector", build_connector(settings, grids, 24))
@@ -30,38 +32,43 @@ def features(grids: tuple[GridShape, ...] = GRIDS, images: int = 2) -> list[Tens
 
 
 def plain_block(block: SvaBlock, query: Tensor, context: VisualContext, heads: int) -> Tensor:
-    """Equations of the aggregator for every image and cell by itself (Tong et al. 2024, §4)."""
+    """Equations of the aggregator for every cell by itself (Tong et al. 2024, §4)."""
     result = torch.empty_like(query)
-    for image in range(query.shape[0]):
-        for cell in range(query.shape[1]):
-            q = query[image, cell]
-            z = block.input(torch.cat([q, block.context(context.summary[image, 0])]))
-            keys, values = [], []
-            for index, window in enumerate(context.windows):
-                seen = window[image, cell]
-                if str(index) in block.positions:
-                    seen = seen + block.positions.get_parameter(str(index))
-                keys.append(block.to_key[index](seen))
-                values.append(block.to_value[index](seen))
-            key, value, asked = torch.cat(keys), torch.cat(values), block.to_query(z)
-            parts = []
-            for k, v, a in zip(key.chunk(heads, -1), value.chunk(heads, -1), asked.chunk(heads, -1), strict=True):
-                parts.append(((k @ a) / a.numel() ** 0.5).softmax(0) @ v)
-            result[image, cell] = q + block.output(block.norm(z + block.attended(torch.cat(parts))))
+    for cell, q in enumerate(query):
+        z = block.input(torch.cat([q, block.context(context.summary[context.image_of[cell]])]))
+        keys, values = [], []
+        for index, window in enumerate(context.windows):
+            features = window[cell]
+            if str(index) in block.positions:
+                features = features + block.positions.get_parameter(str(index))
+            keys.append(block.to_key[index](features))
+            values.append(block.to_value[index](features))
+        key, value, asked = torch.cat(keys), torch.cat(values), block.to_query(z)
+        hidden = torch.zeros(len(key)) if context.seen is None else torch.where(context.seen[cell], 0.0, -torch.inf)
+        parts = []
+        for k, v, a in zip(key.chunk(heads, -1), value.chunk(heads, -1), asked.chunk(heads, -1), strict=True):
+            parts.append(((k @ a) / a.numel() ** 0.5 + hidden).softmax(0) @ v)
+        result[cell] = q + block.output(block.norm(z + block.attended(torch.cat(parts))))
     return result
 
 
-@pytest.mark.parametrize(("groups", "depth"), [(1, 1), (2, 1), (1, 3)])
-def test_the_connector_equals_the_plain_formulation(groups: int, depth: int) -> None:
+SIZES = [(40, 30), (10, 40)]
+
+
+@pytest.mark.parametrize("sizes", [None, SIZES], ids=["square", "padded"])
+@pytest.mark.parametrize(("groups", "depth"), [((), 1), ((16, 16), 1), ((), 3)])
+def test_the_connector_equals_the_plain_formulation(
+    groups: tuple[int, ...], depth: int, sizes: list[tuple[int, int]] | None
+) -> None:
     connector = build(groups=groups, depth=depth)
-    visual = connector(features())
+    visual = connector(features(), sizes=sizes)
     assert visual.context is not None
     aggregated = []
     for query, blocks in zip(connector.query, connector.groups, strict=True):
-        hidden = query.expand(2, 16, -1)
+        hidden = query.expand(2 * 16, -1)
         for block in cast("nn.ModuleList", blocks):
             hidden = plain_block(cast("SvaBlock", block), hidden, visual.context, heads=4)
-        aggregated.append(hidden)
+        aggregated.append(hidden.view(2, 16, -1))
     torch.testing.assert_close(visual.tokens, connector.output(torch.cat(aggregated, -1)), atol=1e-5, rtol=1e-5)
 
 
@@ -69,7 +76,7 @@ def test_layers_inside_the_language_model_equal_the_plain_formulation() -> None:
     connector = build()
     context = connector(features()).context
     assert context is not None
-    hidden = torch.randn(2, 16, 24)
+    hidden = torch.randn(2 * 16, 24)
     plain = plain_block(cast("SvaBlock", connector.inner["1"]), hidden, context, heads=4)
     torch.testing.assert_close(connector.reread(1, hidden, context), plain, atol=1e-5, rtol=1e-5)
 
@@ -89,12 +96,12 @@ def test_a_query_sees_its_own_window_only(encoder: int) -> None:
 @settings(deadline=None, max_examples=25)
 @given(
     grids=st.lists(st.tuples(st.sampled_from([4, 6, 8, 12]), st.integers(2, 9)), min_size=1, max_size=3),
-    groups=st.integers(1, 2),
+    groups=st.sampled_from([(), (16,), (16, 16)]),
     depth=st.integers(1, 2),
     layers=st.integers(0, 3),
 )
 def test_the_parameter_count_is_the_one_stated(
-    grids: list[tuple[int, int]], groups: int, depth: int, layers: int
+    grids: list[tuple[int, int]], groups: tuple[int, ...], depth: int, layers: int
 ) -> None:
     shapes = tuple(GridShape(side, width) for side, width in grids)
     connector = build(shapes, groups=groups, depth=depth, layers=layers)
@@ -105,6 +112,30 @@ def test_the_parameter_count_is_the_one_stated(
     def block(q: int) -> int:
         return (q + h) * h + q * h + 2 * h**2 + 2 * h**2 + 2 * h + 2 * h + encoders * (2 * h**2 + 4 * h) + codes
 
-    expected = sum(grid.width * h + h**2 + 4 * h for grid in shapes) + groups * h + groups * depth * block(h)
-    expected += layers * block(llm) + (groups * h + 1) * llm + (llm + 1) * llm
+    count = len(groups) or 1
+    expected = sum(grid.width * h + h**2 + 4 * h for grid in shapes) + count * h + count * depth * block(h)
+    expected += layers * block(llm) + (count * h + 1) * llm + (llm + 1) * llm
     assert sum(parameter.numel() for parameter in connector.parameters()) == expected
+
+
+def test_a_group_with_queries_of_its_own_is_resized_to_the_common_grid() -> None:
+    connector = build(groups=(16, 4))
+    assert connector(features()).tokens.shape == (2, 16, 24)
+
+
+def test_attention_shares_sum_to_one_and_follow_the_encoders() -> None:
+    connector = build(groups=(16, 4), depth=2)
+    shares = connector.shares(features())
+    assert shares.shape == (2, 3)
+    torch.testing.assert_close(shares.sum(1), torch.ones(2))
+
+
+def test_padding_is_not_looked_at() -> None:
+    connector, grids = build(layers=0), features()
+    before = connector(grids, sizes=[(40, 20), (40, 20)]).tokens
+    changed = [grid.clone() for grid in grids]
+    # Of 8 rows the first and last two are padding; the first encoder's would move the summary that every query sees.
+    for encoder, rows in ((1, 3), (2, 1)):
+        changed[encoder].view(2, GRIDS[encoder].side, GRIDS[encoder].side, -1)[:, :rows] += 1.0
+    kept = slice(4, 12)
+    torch.testing.assert_close(connector(changed, sizes=[(40, 20), (40, 20)]).tokens[:, kept], before[:, kept])

@@ -48,7 +48,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A whole model whose connector has learnt nothing: its answers are words, though not good ones."""
     import torch
 
-    from connectors.settings import SvaSettings
+    from connectors.settings.sva import SvaSettings
     from opabinia.models.checkpoint import save_checkpoint
     from opabinia.models.language_models import load_language_model, load_tokenizer
     from opabinia.models.multimodal import MultimodalModel

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from connectors.settings import MlpSettings, SvaSettings
+from connectors.settings.mlp import MlpSettings
+from connectors.settings.sva import SvaSettings
 from opabinia.encoders.catalogue import CATALOGUE
 from opabinia.models.connector_config import ConnectorConfig
 from opabinia.models.language_models import load_language_model, load_tokenizer

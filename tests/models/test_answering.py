@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 from torch import Tensor
 
-from connectors.settings import SvaSettings
+from connectors.settings.sva import SvaSettings
 from opabinia.data.records import PLACEHOLDER, Turn
 from opabinia.models.answering import ModelAnswerer, Prompt
 from tests.models.small import random_features, small_model, tokenizer

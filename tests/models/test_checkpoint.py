@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from connectors.settings import SvaSettings
+from connectors.settings.sva import SvaSettings
 from opabinia.data.records import Turn
 from opabinia.models.answering import Prompt, load_answerer
 from opabinia.models.checkpoint import load_checkpoint, save_checkpoint

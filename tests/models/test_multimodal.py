@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from connectors.settings import SvaSettings
+from connectors.settings.sva import SvaSettings
 from opabinia.data.prompts import IMAGE_TOKEN, encode_conversation
 from opabinia.data.records import Turn
 from opabinia.models.connector_config import ConnectorConfig

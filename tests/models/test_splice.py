@@ -21,11 +21,14 @@ def test_every_sample_reads_as_if_spliced_alone(rows: list[list[int]], pad_left:
     ids = torch.tensor([row + [0] * (longest - len(row)) for row in rows])
     mask = torch.tensor([[True] * len(row) + [False] * (longest - len(row)) for row in rows])
     images = sum(row.count(IMAGE_TOKEN) for row in rows)
-    visual = -torch.arange(1.0, images * QUERIES + 1).view(images, QUERIES, 1)
-    spliced = splice(ids, mask, ids[..., None].float(), visual, labels=ids, pad_left=pad_left)
-    upcoming = iter(visual.flatten().tolist())
+    lengths = torch.arange(images) % (QUERIES + 1)
+    visual = -torch.arange(1.0, int(lengths.sum()) + 1).view(-1, 1)
+    spliced = splice(ids, mask, ids[..., None].float(), visual, lengths, labels=ids, pad_left=pad_left)
+    upcoming, counts = iter(visual.flatten().tolist()), iter(lengths.tolist())
     for index, row in enumerate(rows):
-        expected = [v for token in row for v in ([next(upcoming) for _ in range(QUERIES)] if token < 0 else [token])]
+        expected = [
+            v for token in row for v in ([next(upcoming) for _ in range(next(counts))] if token < 0 else [token])
+        ]
         kept = spliced.attention_mask[index]
         assert spliced.embeddings[index, kept, 0].tolist() == expected
         assert spliced.labels is not None
@@ -39,4 +42,4 @@ def test_every_sample_reads_as_if_spliced_alone(rows: list[list[int]], pad_left:
 def test_placeholders_without_images_are_refused() -> None:
     ids = torch.tensor([[1, IMAGE_TOKEN, 2]])
     with pytest.raises(ValueError, match="1 image placeholders for 0 images"):
-        splice(ids, torch.ones_like(ids, dtype=torch.bool), torch.zeros(1, 3, 4), torch.zeros(0, QUERIES, 4))
+        splice(ids, torch.ones_like(ids, dtype=torch.bool), torch.zeros(1, 3, 4), torch.zeros(0, 4), ids.new_zeros(0))

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from connectors.settings import MlpSettings, SvaSettings
+from connectors.settings.mlp import MlpSettings
+from connectors.settings.sva import SvaSettings
 from opabinia.sweeps.space import SweepConfig, trials
 
 POOL = ("burgess/caption-vit", "burgess/mim-vit", "burgess/dense-convnext")

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from connectors.settings import SvaSettings
+from connectors.settings.sva import SvaSettings
 from opabinia.data.collate import TextBatch, collate_text
 from opabinia.data.prompts import encode_conversation
 from opabinia.data.records import Turn

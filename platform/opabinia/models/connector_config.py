@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Union, cast
 from pydantic import BeforeValidator, Discriminator, Tag
 
 from connectors.registry import CONNECTORS, family
-from connectors.settings import ConnectorSettings
+from connectors.settings.base import ConnectorSettings
 from opabinia.names import unknown
 
 _EXAMPLES = tuple("mlp2x_gelu" if name == "mlpNx_gelu" else name for name in CONNECTORS)

@@ -12,9 +12,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from connectors.contract import Connector, GridShape, VisualContext
+from connectors.padding import ImageSize
 from connectors.registry import build_connector
 from opabinia.data.prompts import IGNORE, IMAGE_TOKEN
 from opabinia.encoders.catalogue import find_encoder
+from opabinia.models.layout import Layout, separated_rows, whole_grids
 from opabinia.models.multimodal_config import ModelConfig
 from opabinia.models.splice import Spliced, splice
 
@@ -29,7 +31,7 @@ class ModelOutput:
 
 @dataclass(frozen=True, slots=True)
 class InnerVisual:
-    """What the layers inside the language model need: the connector's context and where the visual tokens stand."""
+    """What the layers inside the language model need: the connector's context and where its cells stand in [batch * length]."""
 
     context: VisualContext
     positions: Tensor
@@ -38,14 +40,19 @@ class InnerVisual:
 class MultimodalModel(nn.Module):
     """A connector and a language model. Encoders stay outside: the model takes the feature grids they give."""
 
-    def __init__(self, config: ModelConfig, language_model: nn.Module) -> None:
+    def __init__(
+        self, config: ModelConfig, language_model: nn.Module, grids: Sequence[GridShape] | None = None
+    ) -> None:
+        """`grids` where the encoders are not in the catalogue. Raises ValueError where the parts do not fit."""
         super().__init__()
         self.config = config
         self.language_model = language_model
         width = int(_llm_config(language_model).hidden_size)
-        entries = [find_encoder(name, f"encoders.{index}") for index, name in enumerate(config.encoders)]
-        grids = [GridShape(entry.grid, entry.width) for entry in entries]
+        if grids is None:
+            entries = [find_encoder(name, f"encoders.{index}") for index, name in enumerate(config.encoders)]
+            grids = [GridShape(entry.grid, entry.width) for entry in entries]
         self.connector: Connector = build_connector(config.connector, grids, width)
+        self.row_separator = nn.Parameter(torch.randn(width) / width**0.5) if config.row_separator else None
         self._attach_inner_layers()
 
     def forward(
@@ -54,14 +61,17 @@ class MultimodalModel(nn.Module):
         features: Sequence[Tensor],
         attention_mask: Tensor | None = None,
         labels: Tensor | None = None,
+        image_sizes: Sequence[ImageSize] | None = None,
     ) -> ModelOutput:
         """Train or score.
 
         input_ids: [batch, text], IMAGE_TOKEN where an image goes, padded on the right. labels: [batch, text].
         features: per encoder [images, tokens, width], images in the order of their placeholders; empty for text alone.
+        image_sizes: width and height of pictures that were padded to squares; their padding is left out.
+        Raises ValueError where placeholders, images and sizes differ in number.
         """
         mask = torch.ones_like(input_ids, dtype=torch.bool) if attention_mask is None else attention_mask.bool()
-        spliced, inner = self.assemble(input_ids, mask, features, labels)
+        spliced, inner = self.assemble(input_ids, mask, features, labels, image_sizes=image_sizes)
         # Padding stands on the right, so causality alone keeps it unseen and no mask is needed.
         logits = self.language_model(inputs_embeds=spliced.embeddings, use_cache=False, inner_visual=inner).logits
         return ModelOutput(logits, None if spliced.labels is None else next_token_loss(logits, spliced.labels))
@@ -73,18 +83,26 @@ class MultimodalModel(nn.Module):
         features: Sequence[Tensor],
         labels: Tensor | None = None,
         *,
+        image_sizes: Sequence[ImageSize] | None = None,
         pad_left: bool = False,
     ) -> tuple[Spliced, InnerVisual | None]:
         """The language model's input, and what its inner layers read again (None without images)."""
         llm: Any = self.language_model
         text: Tensor = llm.get_input_embeddings()(input_ids.masked_fill(input_ids == IMAGE_TOKEN, 0))
         if not features or not len(features[0]):
-            nothing = text.new_zeros(0, self.connector.queries, text.shape[-1])
-            return splice(input_ids, attention_mask, text, nothing, labels, pad_left=pad_left), None
-        visual = self.connector(features)
-        spliced = splice(input_ids, attention_mask, text, visual.tokens, labels, pad_left=pad_left)
-        inner = None if visual.context is None else InnerVisual(visual.context, spliced.visual_positions)
-        return spliced, inner
+            nothing, none = text.new_zeros(0, text.shape[-1]), input_ids.new_zeros(0)
+            return splice(input_ids, attention_mask, text, nothing, none, labels, pad_left=pad_left), None
+        visual = self.connector(features, None, image_sizes)
+        laid = self._lay_out(visual.tokens, image_sizes)
+        spliced = splice(input_ids, attention_mask, text, laid.tokens, laid.lengths, labels, pad_left=pad_left)
+        if visual.context is None:
+            return spliced, None
+        return spliced, InnerVisual(visual.context.at(laid.cells), spliced.visual_positions[laid.at])
+
+    def _lay_out(self, tokens: Tensor, sizes: Sequence[ImageSize] | None) -> Layout:
+        if self.row_separator is None:
+            return whole_grids(tokens)
+        return separated_rows(tokens, self.row_separator, sizes or [(1, 1)] * len(tokens))
 
     def _attach_inner_layers(self) -> None:
         llm: Any = self.language_model
@@ -113,7 +131,7 @@ def _reread(
         return output
     flat = output.flatten(0, 1)
     updated = connector.reread(index, flat[inner.positions], inner.context).to(flat.dtype)
-    return flat.index_copy(0, inner.positions.flatten(), updated.flatten(0, 1)).view_as(output)
+    return flat.index_copy(0, inner.positions, updated).view_as(output)
 
 
 def _llm_config(language_model: nn.Module) -> Any:

@@ -12,3 +12,6 @@ class ModelConfig(Config):
     encoders: tuple[str, ...]
     connector: ConnectorConfig
     language_model: str
+
+    row_separator: bool = False
+    """Whether a learnt vector ends each row of visual tokens, and the padding of pictures that are no squares is left out."""

@@ -1,0 +1,163 @@
+"""Checkpoints in the published Cambrian-1 layout give the numbers of the published model, and damaged ones are refused.
+
+The folders in cambrian_fixtures hold toy-sized random models and, in case.safetensors, what the published code answers for them
+in float32 on a CPU.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from opabinia.models import load_cambrian
+from opabinia.models.multimodal import MultimodalModel
+
+FIXTURES = Path(__file__).parent / "cambrian_fixtures"
+CASES = sorted(path.name for path in FIXTURES.iterdir())
+
+
+def features_of(case: dict[str, Tensor]) -> list[Tensor]:
+    return [case[name] for name in sorted(case) if name.startswith("feature_")]
+
+
+def sizes_of(case: dict[str, Tensor]) -> list[tuple[int, int]]:
+    return [(int(width), int(height)) for width, height in case["image_sizes"]]
+
+
+@pytest.mark.parametrize("name", CASES)
+@torch.no_grad()
+def test_logits_are_those_of_the_published_model(name: str) -> None:
+    case = load_file(FIXTURES / name / "case.safetensors")
+    out = load_cambrian(FIXTURES / name)(
+        input_ids=case["input_ids"], features=features_of(case), image_sizes=sizes_of(case), labels=case["labels"]
+    )
+    kept = case["attention_mask"].bool()
+    torch.testing.assert_close(out.logits[kept], case["logits"][kept], atol=1e-5, rtol=0)
+    shifted = case["logits"][:, :-1].flatten(0, 1), case["expanded_labels"][:, 1:].flatten()
+    torch.testing.assert_close(out.loss, torch.nn.functional.cross_entropy(*shifted), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("name", CASES)
+@torch.no_grad()
+def test_the_sequence_is_put_together_as_published(name: str) -> None:
+    case = load_file(FIXTURES / name / "case.safetensors")
+    ids = case["input_ids"]
+    spliced, _ = load_cambrian(FIXTURES / name).assemble(
+        ids, torch.ones_like(ids, dtype=torch.bool), features_of(case), case["labels"], image_sizes=sizes_of(case)
+    )
+    kept = case["attention_mask"].bool()
+    assert torch.equal(spliced.attention_mask, kept)
+    assert spliced.labels is not None
+    assert torch.equal(spliced.labels[kept], case["expanded_labels"][kept])
+    torch.testing.assert_close(spliced.embeddings[kept], case["inputs_embeds"][kept])
+
+
+@torch.no_grad()
+def test_an_image_may_stand_anywhere_and_several_in_one_sample() -> None:
+    """Each image's part of the text is seen from its own position, whatever stands around it."""
+    case = load_file(FIXTURES / "sva_square" / "case.safetensors")
+    model = load_cambrian(FIXTURES / "sva_square")
+    features = features_of(case)
+    both = torch.tensor([[7, -200, 9, 11, -200, 13]])
+    out = model(both, features, image_sizes=[(8, 8), (8, 8)]).logits
+    alone = model(both[:, :4], [grid[:1] for grid in features], image_sizes=[(8, 8)]).logits
+    torch.testing.assert_close(out[:, : alone.shape[1]], alone, atol=1e-5, rtol=1e-4)
+    swapped = model(both, [grid.flip(0) for grid in features], image_sizes=[(8, 8), (8, 8)]).logits
+    assert not torch.allclose(out, swapped, atol=1e-3)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    shutil.copytree(FIXTURES / "sva_square", tmp_path / "checkpoint")
+    return tmp_path / "checkpoint"
+
+
+def change_fields(folder: Path, **fields: Any) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, **fields}))
+
+
+def change_weights(folder: Path, changes: dict[str, Tensor | None]) -> None:
+    weights = {**load_file(folder / "model.safetensors"), **changes}
+    save_file({key: weight for key, weight in weights.items() if weight is not None}, folder / "model.safetensors")
+
+
+def split_into_shards(folder: Path) -> None:
+    weights = load_file(folder / "model.safetensors")
+    names = sorted(weights)
+    shards = {"model-00001-of-00002.safetensors": names[::2], "model-00002-of-00002.safetensors": names[1::2]}
+    for shard, keys in shards.items():
+        save_file({key: weights[key] for key in keys}, folder / shard)
+    index = {"weight_map": {key: shard for shard, keys in shards.items() for key in keys}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    (folder / "model.safetensors").unlink()
+
+
+def as_torch_file(folder: Path) -> None:
+    torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
+    (folder / "model.safetensors").unlink()
+
+
+def weights_of(model: MultimodalModel) -> dict[str, Tensor]:
+    return model.state_dict()
+
+
+@pytest.mark.parametrize("repack", [split_into_shards, as_torch_file])
+def test_shards_and_torch_files_read_the_same(folder: Path, repack: Any) -> None:
+    before = weights_of(load_cambrian(folder))
+    repack(folder)
+    after = weights_of(load_cambrian(folder))
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"model.image_newline": None}, "missing row_separator"),
+        ({"model.mm_projector.0.bias": None}, "missing connector.output.0.bias"),
+        ({"model.odd": torch.zeros(1)}, "unexpected model.odd"),
+        ({"model.vision_query": torch.zeros(2, 64)}, r"model.vision_query has shape \[2, 64\], expected \[1, 64\]"),
+        ({"model.mm_projector_aux_1.0.weight": None}, "model.mm_projector_aux_1.0.weight missing"),
+    ],
+)
+def test_weights_that_do_not_fit_are_named(folder: Path, changes: dict[str, Tensor | None], message: str) -> None:
+    change_weights(folder, changes)
+    with pytest.raises(ValueError, match=message):
+        load_cambrian(folder)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"num_query_group": 2}, "query_num_list: 1 entries, but num_query_group is 2"),
+        ({"num_of_vision_sampler_layers": 3}, r"missing connector\.inner\.2"),
+        ({"num_of_vision_sampler_layers": 1}, r"unexpected model\.vision_sampler_layers\.1"),
+        ({"stride_of_vision_sampler_layers": 4}, "layer 4 is asked for, but the language model has 4"),
+        ({"connector_depth": 1}, r"unexpected model\.vision_sampler_0\.layers\.1"),
+        ({"mm_vision_tower_aux_token_len_list": [64]}, "1 entries for 2 towers"),
+        ({"mm_vision_tower_aux_token_len_list": [64, 144]}, "cannot be cut into windows for 64 queries"),
+        ({"mm_projector_type": "se_mlp"}, "mm_projector_type: 'se_mlp' is not known here"),
+        ({"model_type": "llava_llama"}, "model_type: 'llava_llama' is not of this family"),
+    ],
+)
+def test_fields_that_contradict_the_weights_are_refused(folder: Path, fields: dict[str, Any], message: str) -> None:
+    change_fields(folder, **fields)
+    with pytest.raises(ValueError, match=message):
+        load_cambrian(folder)
+
+
+def test_a_folder_without_config_or_weights_is_refused(folder: Path) -> None:
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(ValueError, match="the weights are missing"):
+        load_cambrian(folder)
+    (folder / "config.json").unlink()
+    with pytest.raises(ValueError, match=r"config\.json is missing"):
+        load_cambrian(folder)
