@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 import urllib.error
 import urllib.request
@@ -72,6 +73,8 @@ def _away(uri: str) -> ServerAwayError:
 
 @lru_cache(maxsize=8)
 def _client(uri: str) -> MlflowClient:
+    # A bar for every upload and download would bury what a job has to say.
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     from mlflow.tracking import MlflowClient
 
     return MlflowClient(tracking_uri=uri, registry_uri=uri)
