@@ -82,6 +82,11 @@ def test_an_open_question_compares_the_text() -> None:
     assert not is_correct(asked, "A")
 
 
+@pytest.mark.parametrize("choices", [("the CHOICE0", "the 0"), ("the choice", "the rest"), ("option 2", "2")])
+def test_a_choice_may_begin_like_the_words_that_introduce_an_answer(choices: tuple[str, ...]) -> None:
+    assert [picked_choice(choice, choices) for choice in choices] == [0, 1]
+
+
 @given(st.lists(st.text(min_size=1, max_size=8), min_size=2, max_size=6), st.data())
 def test_every_choice_is_found_by_its_own_text_and_by_its_letter(texts: list[str], data: st.DataObject) -> None:
     choices = tuple({normalise(text): f"the {text}" for text in texts if normalise(text)}.values())

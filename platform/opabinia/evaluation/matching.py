@@ -7,10 +7,12 @@ import re
 from opabinia.evaluation.normal_form import normalise
 from opabinia.evaluation.questions import LETTERS, Question
 
-SCORER = "choice-match-1"
+SCORER = "choice-match-2"
 """Name and version of the rules in this module; stored with every score. Raise the version when a rule changes."""
 
-_ANSWER_PREFIX = re.compile(r"^(?:the\s+)?(?:correct\s+|right\s+)?(?:answer|option|choice)(?:\s+is)?\s*[:=]?\s*", re.I)
+_ANSWER_PREFIX = re.compile(
+    r"^(?:the\s+)?(?:correct\s+|right\s+)?(?:answer|option|choice)\b(?:\s+is)?\s*[:=]?\s*", re.I
+)
 _ANSWER_MARK = re.compile(r"\banswer(?:\s+is)?\s*:\s*", re.I)
 _LETTER_FORMS = (
     re.compile(r"^\(\s*([a-z])\s*\)[.:,]?\s*(.*)$", re.I),
@@ -32,20 +34,27 @@ def picked_choice(answer_text: str, choices: tuple[str, ...]) -> int | None:
     Read are "red circle", "Red circle.", "C", "(C)", "(c).", "C) red circle" and any of them after "answer:". A
     choice's own text goes before a bare letter, for choices that are letters themselves; "(C)" is always a letter.
     """
-    answer = _last_answer(answer_text)
+    line, answer = _last_line(answer_text), _last_answer(answer_text)
     texts = [normalise(choice) for choice in choices]
-    if not answer.startswith("(") and normalise(answer) in texts:
-        return texts.index(normalise(answer))
+    # The line as it stands goes first: a choice may itself begin with "the choice".
+    for said in (line, answer):
+        if not said.startswith("(") and normalise(said) in texts:
+            return texts.index(normalise(said))
     for form in _LETTER_FORMS:
         if match := form.match(answer):
             return _agreeing_choice(match.group(1), normalise(match.group(2) or ""), texts)
     return texts.index(normalise(answer)) if normalise(answer) in texts else None
 
 
-def _last_answer(text: str) -> str:
-    """The first line after the last "answer:", without the words that introduce it."""
+def _last_line(text: str) -> str:
+    """The first line after the last "answer:"."""
     text = _ANSWER_MARK.split(text)[-1].strip()
-    line = text.splitlines()[0].strip() if text else ""
+    return text.splitlines()[0].strip() if text else ""
+
+
+def _last_answer(text: str) -> str:
+    """The same without the words that introduce it."""
+    line = _last_line(text)
     return _ANSWER_PREFIX.sub("", line, count=1) or line
 
 
