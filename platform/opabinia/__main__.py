@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from opabinia.command_line import plain_errors
 from opabinia.names import unknown
 
 _PAGE = """Usage: python -m opabinia VERB
 
-  encoders    the vision encoders an experiment file can name
+  encoders    the vision encoders an experiment file can name; --family NAME lists one kind of supervision
   connectors  the connectors that can join them to a language model
   benchmarks  the families of questions that trials are scored on
   doctor      this environment, for a bug report
@@ -26,30 +26,18 @@ def main(argv: Sequence[str]) -> int:
     verb, *rest = argv
     if verb not in _VERBS:
         raise unknown("verb", verb, _VERBS)
-    if rest:
+    if rest and verb != "encoders":
         raise ValueError(f"{rest[0]!r}: unexpected; {verb} takes no arguments")
-    print("\n".join(_VERBS[verb]()))
+    print("\n".join(_VERBS[verb](*rest)))
     return 0
 
 
-def _encoders() -> list[str]:
-    from opabinia.encoders.catalogue import CATALOGUE
+def _encoders(*options: str) -> list[str]:
+    from opabinia.encoders.listing import encoder_rows
 
-    rows = [("id", "supervision", "architecture", "pixels", "grid", "width", "parameters", "licence")]
-    rows += [
-        (
-            entry.id,
-            entry.family,
-            entry.architecture,
-            f"{entry.input_size}",
-            f"{entry.grid} x {entry.grid}",
-            f"{entry.width}",
-            f"{entry.parameters:,}",
-            entry.licence,
-        )
-        for entry in CATALOGUE.values()
-    ]
-    return _aligned(rows)
+    if options and (options[0] != "--family" or len(options) != 2):
+        raise ValueError(f"{' '.join(options)!r}: unexpected; encoders takes --family NAME or nothing")
+    return _aligned(encoder_rows(*options[1:]))
 
 
 def _connectors() -> list[str]:
@@ -70,7 +58,12 @@ def _doctor() -> list[str]:
     return report()
 
 
-_VERBS = {"encoders": _encoders, "connectors": _connectors, "benchmarks": _benchmarks, "doctor": _doctor}
+_VERBS: dict[str, Callable[..., list[str]]] = {
+    "encoders": _encoders,
+    "connectors": _connectors,
+    "benchmarks": _benchmarks,
+    "doctor": _doctor,
+}
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict
+from dataclasses import fields
 from functools import cache
 from pathlib import Path
 
-from opabinia.encoders.catalogue import EncoderEntry
+from opabinia.encoders.entry import EncoderEntry
 from opabinia.storage.packaged import weights_location
 
 
 @cache
 def weights_digest(entry: EncoderEntry) -> str:
     """16 hex digits that change when the weights or anything about the entry changes."""
-    digest = hashlib.sha256(json.dumps(asdict(entry), sort_keys=True).encode())
+    digest = hashlib.sha256(json.dumps(_stated(entry), sort_keys=True).encode())
     weights = Path(weights_location(entry.weights)) / "model.safetensors"
     if weights.is_file():
         digest.update(weights.read_bytes())
     return digest.hexdigest()[:16]
+
+
+def _stated(entry: EncoderEntry) -> dict[str, object]:
+    # Without what is left at its default: a field that entries gain later must not make stored features stale.
+    values = {field.name: (getattr(entry, field.name), field.default) for field in fields(entry)}
+    return {name: value for name, (value, default) in values.items() if value != default}

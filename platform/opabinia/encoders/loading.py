@@ -2,13 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from opabinia.encoders.catalogue import EncoderEntry, find_encoder
-from opabinia.storage.packaged import weights_location
+from opabinia.encoders.backbones import clip_models, hf, own, timm_models
+from opabinia.encoders.catalogue import find_encoder
+from opabinia.encoders.entry import EncoderEntry, Library
+from opabinia.encoders.reading import grid_from_maps
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """How one library loads a network, and reads from it a map `[batch, channels, side, side]` per layer of the entry."""
+
+    load: Callable[[EncoderEntry], nn.Module]
+    maps: Callable[[nn.Module, Tensor, EncoderEntry], list[Tensor]]
+
+
+READERS: dict[Library, Reader] = {
+    "transformers": Reader(hf.load, hf.maps),
+    "timm": Reader(timm_models.load, timm_models.maps),
+    "open_clip": Reader(clip_models.load, clip_models.maps),
+    "python": Reader(own.load, own.maps),
+}
 
 
 class VisionEncoder(nn.Module):
@@ -29,41 +48,16 @@ class VisionEncoder(nn.Module):
 
         Raises ValueError when the weights do not give the grid that the catalogue states.
         """
-        features = _tapped(self.backbone, pixels, self.entry.layer)
-        if features.dim() == 4:
-            features = features.flatten(2).transpose(1, 2)
-        features = features[:, self.entry.leading_tokens :]
-        expected = (self.entry.grid**2, self.entry.width)
-        if tuple(features.shape[1:]) != expected:
-            raise ValueError(
-                f"encoder {self.entry.id}: the weights give {tuple(features.shape[1:])} tokens and channels, "
-                f"the catalogue states {expected}; correct grid and width in the catalogue"
-            )
-        return features
+        return grid_from_maps(READERS[self.entry.library].maps(self.backbone, pixels, self.entry), self.entry)
 
 
 def load_encoder(name: str) -> VisionEncoder:
-    """Load an encoder by its id. Raises ValueError for an unknown id or weights that are not there."""
+    """Load an encoder by its id. Raises ValueError for an unknown id or weights that cannot be loaded."""
     entry = find_encoder(name)
-    return VisionEncoder(entry, _transformers_backbone(entry))
-
-
-def _transformers_backbone(entry: EncoderEntry) -> nn.Module:
-    from transformers import AutoModel
-    from transformers.utils import logging
-
-    # Loading reports what an encoder legitimately lacks (a pooler), on every worker; a wrong grid is refused in `forward`.
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
     try:
-        library: Any = AutoModel
-        return library.from_pretrained(weights_location(entry.weights), use_safetensors=True)
-    except OSError as error:
-        reason = str(error).splitlines()[0]
+        backbone = READERS[entry.library].load(entry)
+    # Each library has errors of its own for a hub that is out of reach, a file that is missing and keys that do not fit.
+    except Exception as error:
+        reason = str(error).partition("\n")[0] or type(error).__name__
         raise ValueError(f"encoder {entry.id}: weights {entry.weights} cannot be loaded: {reason}") from error
-
-
-def _tapped(backbone: Any, pixels: Tensor, layer: int) -> Tensor:
-    if layer == -1:
-        return backbone(pixel_values=pixels).last_hidden_state
-    return backbone(pixel_values=pixels, output_hidden_states=True).hidden_states[layer]
+    return VisionEncoder(entry, backbone)

@@ -1,0 +1,1 @@
+"""How each library loads a network, and how its feature maps are read: one file a library."""
