@@ -8,8 +8,15 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from connectors.settings.additive import AdditiveSettings
 from connectors.settings.base import ConnectorSettings
+from connectors.settings.channel_concat import ChannelConcatSettings
+from connectors.settings.interleave import InterleaveSettings
+from connectors.settings.linear import LinearSettings
+from connectors.settings.mixture_of_resolution import MixtureOfResolutionSettings
 from connectors.settings.mlp import MLP_PATTERN, MlpSettings
+from connectors.settings.routed_sum import RoutedSumSettings
+from connectors.settings.sequence_append import SequenceAppendSettings
 from connectors.settings.sva import SvaSettings
 
 if TYPE_CHECKING:
@@ -25,7 +32,16 @@ class ConnectorKind:
 
 
 CONNECTORS: dict[str, ConnectorKind] = {
+    "linear": ConnectorKind(LinearSettings, "connectors.linear:LinearConnector"),
     "mlpNx_gelu": ConnectorKind(MlpSettings, "connectors.mlp:MlpConnector"),
+    "channel_concat": ConnectorKind(ChannelConcatSettings, "connectors.channel_concat:ChannelConcatConnector"),
+    "sequence_append": ConnectorKind(SequenceAppendSettings, "connectors.sequence_append:SequenceAppendConnector"),
+    "interleave": ConnectorKind(InterleaveSettings, "connectors.interleave:InterleaveConnector"),
+    "additive": ConnectorKind(AdditiveSettings, "connectors.additive:AdditiveConnector"),
+    "routed_sum": ConnectorKind(RoutedSumSettings, "connectors.routed_sum:RoutedSumConnector"),
+    "mixture_of_resolution": ConnectorKind(
+        MixtureOfResolutionSettings, "connectors.mixture_of_resolution:MixtureOfResolutionConnector"
+    ),
     "sva": ConnectorKind(SvaSettings, "connectors.sva:SvaConnector"),
 }
 """Name in an experiment file -> what it stands for; N is the number of linear layers."""

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 
 from connectors.settings.mlp import MlpSettings
+from connectors.settings.routed_sum import RoutedSumSettings
+from connectors.settings.sequence_append import SequenceAppendSettings
 from connectors.settings.sva import SvaSettings
 from opabinia.encoders.catalogue import CATALOGUE
 from opabinia.models.connector_config import ConnectorConfig
@@ -15,7 +17,12 @@ from opabinia.models.multimodal_config import ModelConfig
 
 LANGUAGE_MODEL = "burgess/language-model"
 ENCODERS = ("burgess/caption-vit", "burgess/dense-convnext")
-CONNECTORS: tuple[ConnectorConfig, ...] = (MlpSettings(), SvaSettings())
+CONNECTORS: tuple[ConnectorConfig, ...] = (
+    MlpSettings(),
+    SvaSettings(),
+    SequenceAppendSettings(),
+    RoutedSumSettings(),
+)
 
 
 def small_model(connector: ConnectorConfig, seed: int = 0) -> MultimodalModel:

@@ -6,13 +6,15 @@ import pytest
 import torch
 from torch import Tensor
 
+from connectors.settings.sequence_append import SequenceAppendSettings
 from connectors.settings.sva import SvaSettings
-from opabinia.data.prompts import IMAGE_TOKEN, encode_conversation
+from opabinia.data.prompts import IGNORE, IMAGE_TOKEN, encode_conversation
 from opabinia.data.records import Turn
 from opabinia.models.connector_config import ConnectorConfig
 from opabinia.models.generation import Sampling, generate
-from opabinia.models.multimodal import MultimodalModel
-from tests.models.small import CONNECTORS, random_features, small_model, tokenizer
+from opabinia.models.multimodal import MultimodalModel, mean_question
+from opabinia.models.multimodal_config import ModelConfig
+from tests.models.small import CONNECTORS, ENCODERS, LANGUAGE_MODEL, random_features, small_model, tokenizer
 
 PROMPTS = ([1, 4, IMAGE_TOKEN, 80, 69, 99, 5], [1, 4, 99, 80, 5], [1, 4, IMAGE_TOKEN, 70, 5])
 
@@ -29,7 +31,9 @@ def without_cache(model: MultimodalModel, row: list[int], features: list[Tensor]
     said: list[int] = []
     for _ in range(count):
         ids = torch.tensor([row + said])
-        said.append(int(model(ids, features).logits[0, -1].argmax()))
+        # What was said is marked as an answer, which is no part of the question.
+        labels = torch.tensor([[IGNORE] * len(row) + said])
+        said.append(int(model(ids, features, labels=labels).logits[0, -1].argmax()))
     return said
 
 
@@ -107,3 +111,20 @@ def test_a_tiny_top_p_is_greedy() -> None:
     settings = {"max_new_tokens": 4, "end_tokens": frozenset[int]()}
     greedy = generate(model, ids, mask, [], **settings)
     assert generate(model, ids, mask, [], sampling=Sampling(1.0, top_p=1e-6, seed=0), **settings) == greedy
+
+
+def test_a_router_is_told_the_question_and_never_the_answer() -> None:
+    ids = torch.tensor([[1, IMAGE_TOKEN, 2, 3, 4], [5, 6, 7, 8, 9]])
+    labels = torch.tensor([[-100, -100, -100, 3, 4], [-100] * 4 + [9]])
+    mask = torch.ones_like(ids, dtype=torch.bool)
+    text = ids.clamp(min=0).unsqueeze(-1).float()
+    assert mean_question(text, ids, mask, labels).tolist() == [[1.5]]
+    assert mean_question(text, ids, mask, None).tolist() == [[2.5]]
+
+
+def test_rows_cannot_be_separated_where_there_is_no_single_grid() -> None:
+    config = ModelConfig(
+        encoders=ENCODERS, connector=SequenceAppendSettings(), language_model=LANGUAGE_MODEL, row_separator=True
+    )
+    with pytest.raises(ValueError, match="row_separator: sequence_append gives no single grid"):
+        MultimodalModel(config, small_model(SvaSettings()).language_model)

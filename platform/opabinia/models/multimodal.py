@@ -52,6 +52,10 @@ class MultimodalModel(nn.Module):
             entries = [find_encoder(name, f"encoders.{index}") for index, name in enumerate(config.encoders)]
             grids = [GridShape(entry.grid, entry.width) for entry in entries]
         self.connector: Connector = build_connector(config.connector, grids, width)
+        if config.row_separator and self.connector.queries != config.connector.queries:
+            raise ValueError(
+                f"row_separator: {config.connector.type} gives no single grid of tokens; use another connector"
+            )
         self.row_separator = nn.Parameter(torch.randn(width) / width**0.5) if config.row_separator else None
         self._attach_inner_layers()
 
@@ -92,7 +96,8 @@ class MultimodalModel(nn.Module):
         if not features or not len(features[0]):
             nothing, none = text.new_zeros(0, text.shape[-1]), input_ids.new_zeros(0)
             return splice(input_ids, attention_mask, text, nothing, none, labels, pad_left=pad_left), None
-        visual = self.connector(features, None, image_sizes)
+        asked = mean_question(text, input_ids, attention_mask, labels)
+        visual = self.connector(features, asked, image_sizes)
         laid = self._lay_out(visual.tokens, image_sizes)
         spliced = splice(input_ids, attention_mask, text, laid.tokens, laid.lengths, labels, pad_left=pad_left)
         if visual.context is None:
@@ -114,6 +119,18 @@ class MultimodalModel(nn.Module):
                     "lower in_llm_start, in_llm_stride or in_llm_count"
                 )
             layers[index].register_forward_hook(partial(_reread, self.connector, index), with_kwargs=True)
+
+
+def mean_question(text: Tensor, input_ids: Tensor, attention_mask: Tensor, labels: Tensor | None) -> Tensor:
+    """Mean embedding of what each image is asked, [images, width]: its sample's text before the first supervised token.
+
+    No token of an answer may be in it, or the model would be told in training what it must say.
+    """
+    is_text = attention_mask & (input_ids != IMAGE_TOKEN)
+    if labels is not None:
+        is_text &= (labels != IGNORE).cumsum(1) == 0
+    means = (text * is_text.unsqueeze(-1)).sum(1) / is_text.sum(1, keepdim=True).clamp(min=1)
+    return means[((input_ids == IMAGE_TOKEN) & attention_mask).nonzero()[:, 0]]
 
 
 def next_token_loss(logits: Tensor, labels: Tensor) -> Tensor:
