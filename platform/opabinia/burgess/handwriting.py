@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import random
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from opabinia.burgess.scenes import Split
+Split = Literal["train", "heldout"]
 
 HELDOUT_EVERY = 5
 """Every fifth sample is kept for the benchmark and never drawn in training scenes."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from opabinia.burgess.handwriting import Split, draw_digit
 from opabinia.burgess.vocabulary import COLOURS, DEPTHS, GRID, SHAPES, SIZES, cell_name
 
 SIDE = 96
@@ -20,7 +21,6 @@ MAX_BAR = 8
 _RADIUS = {"small": 6.5, "large": 11.0}
 
 Kind = Literal["flat", "room", "digits", "chart"]
-Split = Literal["train", "heldout"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +135,6 @@ def _digits(rng: random.Random, split: Split) -> Scene:
 
 
 def _digit(rng: random.Random, split: Split, column: int, colour: str) -> Digit:
-    from opabinia.burgess.handwriting import draw_digit
-
     value, sample = draw_digit(rng, split)
     x = (column + 0.5) * _CELL + rng.uniform(-4, 4)
     y = rng.uniform(14, SIDE - 14)

@@ -11,8 +11,9 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from opabinia.burgess.handwriting import Split
 from opabinia.burgess.render import bar_box, render, thing_outline
-from opabinia.burgess.scenes import FARTHEST, FOCAL, HORIZON, SIDE, Scene, Split, sample_scene
+from opabinia.burgess.scenes import FARTHEST, FOCAL, HORIZON, SIDE, Scene, sample_scene
 from opabinia.burgess.vocabulary import SHAPES
 
 DENSE_GRID = 16

@@ -10,8 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from connectors.grids import resize_grid
+from opabinia.burgess.handwriting import Split
 from opabinia.burgess.pretraining.pictures import Pictures, draw_pictures
-from opabinia.burgess.scenes import Scene, Split
+from opabinia.burgess.scenes import Scene
 from opabinia.burgess.vocabulary import CELLS, COLOURS, DEPTHS, GRID, SHAPES
 from opabinia.burgess.wording import telegram
 
