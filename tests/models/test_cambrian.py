@@ -7,6 +7,7 @@ in float32 on a CPU.
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,17 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from opabinia.models import load_cambrian
+from connectors.grids import resize_grid
+from connectors.settings.linear import LinearSettings
+from connectors.settings.mlp import MlpSettings
+from connectors.settings.routed_sum import RoutedSumSettings
+from connectors.settings.sva import SvaSettings
+from opabinia.models import load_cambrian, load_projector
+from opabinia.models.cambrian.fields import read_fields
+from opabinia.models.cambrian.write import write_cambrian
+from opabinia.models.connector_config import ConnectorConfig
 from opabinia.models.multimodal import MultimodalModel
+from tests.models.small import random_features, small_model
 
 FIXTURES = Path(__file__).parent / "cambrian_fixtures"
 CASES = sorted(path.name for path in FIXTURES.iterdir())
@@ -121,8 +131,8 @@ def test_shards_and_torch_files_read_the_same(folder: Path, repack: Any) -> None
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"model.image_newline": None}, "missing row_separator"),
-        ({"model.mm_projector.0.bias": None}, "missing connector.output.0.bias"),
+        ({"model.image_newline": None}, r"missing model\.image_newline"),
+        ({"model.mm_projector.0.bias": None}, r"missing model\.mm_projector\.0\.bias"),
         ({"model.odd": torch.zeros(1)}, "unexpected model.odd"),
         ({"model.vision_query": torch.zeros(2, 64)}, r"model.vision_query has shape \[2, 64\], expected \[1, 64\]"),
         ({"model.mm_projector_aux_1.0.weight": None}, "model.mm_projector_aux_1.0.weight missing"),
@@ -138,13 +148,16 @@ def test_weights_that_do_not_fit_are_named(folder: Path, changes: dict[str, Tens
     ("fields", "message"),
     [
         ({"num_query_group": 2}, "query_num_list: 1 entries, but num_query_group is 2"),
-        ({"num_of_vision_sampler_layers": 3}, r"missing connector\.inner\.2"),
+        ({"num_of_vision_sampler_layers": 3}, r"missing model\.vision_sampler_layers\.2"),
         ({"num_of_vision_sampler_layers": 1}, r"unexpected model\.vision_sampler_layers\.1"),
         ({"stride_of_vision_sampler_layers": 4}, "layer 4 is asked for, but the language model has 4"),
         ({"connector_depth": 1}, r"unexpected model\.vision_sampler_0\.layers\.1"),
         ({"mm_vision_tower_aux_token_len_list": [64]}, "1 entries for 2 towers"),
         ({"mm_vision_tower_aux_token_len_list": [64, 144]}, "cannot be cut into windows for 64 queries"),
         ({"mm_projector_type": "se_mlp"}, "mm_projector_type: 'se_mlp' is not known here"),
+        ({"image_token_len": 60}, "60 tokens are no square grid"),
+        ({"image_position": 2000}, "image_position: 2000 leaves no room for 72 visual tokens within .* 2048"),
+        ({"mm_projector_type": "mlp2x_gelu"}, r"mlp2x_gelu joins grids of image_token_len 64 only, got \[64, 256\]"),
         ({"model_type": "llava_llama"}, "model_type: 'llava_llama' is not of this family"),
     ],
 )
@@ -152,6 +165,109 @@ def test_fields_that_contradict_the_weights_are_refused(folder: Path, fields: di
     change_fields(folder, **fields)
     with pytest.raises(ValueError, match=message):
         load_cambrian(folder)
+
+
+@torch.no_grad()
+def test_a_connector_alone_joins_a_language_model_from_elsewhere(folder: Path, tmp_path: Path) -> None:
+    """As the first training stage leaves it: the folder's own language model, saved apart, gives the whole model again."""
+    whole = load_cambrian(folder)
+    whole.language_model.save_pretrained(tmp_path / "llm")  # type: ignore[operator]
+    weights = load_file(folder / "model.safetensors")
+    connector = {key: weight for key, weight in weights.items() if re.match(r"model\.(mm_|vision_|image_)", key)}
+    torch.save(connector, folder / "mm_projector.bin")
+    with pytest.raises(ValueError, match=r"language_model: .* holds a language model of its own; leave it out"):
+        load_cambrian(folder, str(tmp_path / "llm"))
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(ValueError, match=r"mm_projector\.bin holds a connector alone; name its language_model too"):
+        load_cambrian(folder)
+    joined = load_cambrian(folder, str(tmp_path / "llm"))
+    assert all(torch.equal(joined.state_dict()[name], weight) for name, weight in whole.state_dict().items())
+
+
+@pytest.mark.parametrize("kind", ["linear", "mlp1x_gelu", "mlp2x_gelu"])
+@torch.no_grad()
+def test_a_projector_of_llava_fills_a_model(tmp_path: Path, kind: str) -> None:
+    """LLaVA-1.5: one encoder, its tokens through linear layers, GELU between them."""
+    connector = LinearSettings(queries=16) if kind == "linear" else MlpSettings(type=kind, queries=16)
+    model = small_model(connector)
+    width = sum(grid.width for grid in model.grids)
+    shapes = {"linear": [""], "mlp1x_gelu": ["0."], "mlp2x_gelu": ["0.", "2."]}[kind]
+    file: dict[str, Tensor] = {}
+    for number, inputs in zip(shapes, (width, 128), strict=False):
+        file[f"model.mm_projector.{number}weight"] = torch.randn(128, inputs) / inputs**0.5
+        file[f"model.mm_projector.{number}bias"] = torch.randn(128)
+    torch.save(file, tmp_path / "mm_projector.bin")
+    before = {name: weight.clone() for name, weight in model.language_model.state_dict().items()}
+    load_projector(model, tmp_path / "mm_projector.bin")
+    features = random_features(1)
+    hidden = torch.cat([resize_grid(grid, 4) for grid in features], dim=-1)
+    for place, number in enumerate(shapes):
+        hidden = torch.nn.functional.gelu(hidden) if place else hidden
+        hidden = hidden @ file[f"model.mm_projector.{number}weight"].T + file[f"model.mm_projector.{number}bias"]
+    torch.testing.assert_close(model.connector(features).tokens, hidden)
+    assert all(torch.equal(before[name], weight) for name, weight in model.language_model.state_dict().items())
+
+
+def test_a_projector_that_does_not_fit_changes_nothing(tmp_path: Path) -> None:
+    model = small_model(MlpSettings(type="mlp2x_gelu", queries=16))
+    before = {name: weight.clone() for name, weight in model.state_dict().items()}
+    file = {"model.mm_projector.0.weight": torch.zeros(128, 3), "model.mm_projector.0.bias": torch.zeros(128)}
+    torch.save(file, tmp_path / "mm_projector.bin")
+    with pytest.raises(ValueError, match=r"missing model\.mm_projector\.2\.weight.*0\.weight has shape \[128, 3\]"):
+        load_projector(model, tmp_path / "mm_projector.bin")
+    assert all(torch.equal(before[name], weight) for name, weight in model.state_dict().items())
+
+
+class Surprise:
+    """Asks to be made by calling something, as a harmful pickle would."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (print, ("ran",))
+
+
+def test_a_torch_file_that_would_run_code_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    torch.save({"model.mm_projector.0.weight": Surprise()}, tmp_path / "mm_projector.bin")
+    with pytest.raises(ValueError, match="cannot be read as weights alone"):
+        load_projector(small_model(MlpSettings()), tmp_path / "mm_projector.bin")
+    assert "ran" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_what_was_read_is_written_back_bit_by_bit(name: str, tmp_path: Path) -> None:
+    write_cambrian(load_cambrian(FIXTURES / name), None, tmp_path / "back", "# A card\n")
+    first, second = (load_file(folder / "model.safetensors") for folder in (FIXTURES / name, tmp_path / "back"))
+    assert first.keys() == second.keys()
+    assert all(torch.equal(first[key], second[key]) and first[key].dtype == second[key].dtype for key in first)
+    fields, again = (read_fields(folder)[0] for folder in (FIXTURES / name, tmp_path / "back"))
+    assert again.connector() == fields.connector()
+    assert again.sides == fields.sides and again.mm_vision_tower_aux_list == fields.mm_vision_tower_aux_list
+    assert load_cambrian(tmp_path / "back").config == load_cambrian(FIXTURES / name).config.model_copy(
+        update={"language_model": str(tmp_path / "back")}
+    )
+
+
+@pytest.mark.parametrize(
+    ("connector", "message"),
+    [
+        (SvaSettings(), "connector.heads: 4, but the layout has 16"),
+        (
+            RoutedSumSettings(),
+            "connector.type: routed_sum has no place in this layout; it knows sva, mlpNx_gelu, linear",
+        ),
+        (MlpSettings(queries=4), r"connector.queries: 4, but the layout joins only grids of as many tokens; got \["),
+    ],
+)
+def test_what_the_layout_cannot_say_is_refused(connector: ConnectorConfig, message: str, tmp_path: Path) -> None:
+    model = small_model(connector)
+    model.config = model.config.model_copy(update={"row_separator": True})
+    with pytest.raises(ValueError, match=message):
+        write_cambrian(model, None, tmp_path / "folder", "")
+    assert not (tmp_path / "folder").exists()
+
+
+def test_rows_without_separators_have_no_place_in_the_layout(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="row_separator: false"):
+        write_cambrian(small_model(MlpSettings()), None, tmp_path / "folder", "")
 
 
 def test_a_folder_without_config_or_weights_is_refused(folder: Path) -> None:

@@ -118,8 +118,8 @@ def test_a_router_is_told_the_question_and_never_the_answer() -> None:
     labels = torch.tensor([[-100, -100, -100, 3, 4], [-100] * 4 + [9]])
     mask = torch.ones_like(ids, dtype=torch.bool)
     text = ids.clamp(min=0).unsqueeze(-1).float()
-    assert mean_question(text, ids, mask, labels).tolist() == [[1.5]]
-    assert mean_question(text, ids, mask, None).tolist() == [[2.5]]
+    assert mean_question(text, ids == IMAGE_TOKEN, mask, labels).tolist() == [[1.5], [6.5]]
+    assert mean_question(text, ids == IMAGE_TOKEN, mask, None).tolist() == [[2.5], [7.0]]
 
 
 def test_rows_cannot_be_separated_where_there_is_no_single_grid() -> None:

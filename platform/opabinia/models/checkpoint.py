@@ -11,8 +11,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from opabinia.encoders.catalogue import find_encoder
-from opabinia.encoders.digest import weights_digest
+from opabinia.models.encoder_weights import check_encoder_weights, encoder_digests
 from opabinia.models.multimodal import MultimodalModel
 from opabinia.models.multimodal_config import ModelConfig
 from opabinia.storage.atomic import whole_folder
@@ -66,7 +65,7 @@ def load_checkpoint_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
 
 
 def _makeup(config: ModelConfig) -> dict[str, Any]:
-    digests = {name: weights_digest(find_encoder(name)) for name in config.encoders}
+    digests = encoder_digests(config.encoders)
     return {"format": FORMAT, "model": config.model_dump(mode="json"), "encoder_weights": digests}
 
 
@@ -79,7 +78,5 @@ def _read_makeup(folder: Path) -> ModelConfig:
         raise ValueError(
             f"checkpoint {folder}: format {makeup.get('format')} is not {FORMAT}; use the version that wrote it"
         )
-    for name, digest in makeup["encoder_weights"].items():
-        if weights_digest(find_encoder(name)) != digest:
-            raise ValueError(f"checkpoint {folder}: encoder {name} has other weights than in training; install those")
+    check_encoder_weights(makeup["encoder_weights"], f"checkpoint {folder}")
     return ModelConfig.model_validate(makeup["model"])

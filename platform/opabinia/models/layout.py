@@ -27,6 +27,17 @@ class Layout:
     at: Tensor
 
 
+def visual_length(queries: int, size: ImageSize | None) -> int:
+    """How many visual tokens the text gets for a picture: `queries`, or, with the size of one whose rows are separated, what
+    `separated_rows` keeps of them and the separators.
+    """
+    if size is None:
+        return queries
+    side = square_side(queries)
+    rows, columns = (range(side)[span] for span in kept_span(size, side))
+    return len(rows) * (len(columns) + 1)
+
+
 def whole_grids(tokens: Tensor) -> Layout:
     """Every token of `tokens: [images, queries, width]` in its order."""
     images, queries = tokens.shape[:2]

@@ -16,9 +16,11 @@ from connectors.padding import ImageSize
 from connectors.registry import build_connector
 from opabinia.data.prompts import IGNORE, IMAGE_TOKEN
 from opabinia.encoders.catalogue import find_encoder
-from opabinia.models.layout import Layout, separated_rows, whole_grids
+from opabinia.models.layout import Layout, separated_rows, visual_length, whole_grids
 from opabinia.models.multimodal_config import ModelConfig
 from opabinia.models.splice import Spliced, splice
+
+_SQUARE: ImageSize = (1, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,20 @@ class InnerVisual:
     positions: Tensor
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The visual tokens of several pictures in the order in which the text takes them, and the connector's context."""
+
+    layout: Layout
+    context: VisualContext | None
+
+    def inside(self, positions: Tensor) -> InnerVisual | None:
+        """For visual tokens at `positions: [visual tokens]` of the flattened sequences; None where nothing is read again."""
+        if self.context is None:
+            return None
+        return InnerVisual(self.context.at(self.layout.cells), positions[self.layout.at])
+
+
 class MultimodalModel(nn.Module):
     """A connector and a language model. Encoders stay outside: the model takes the feature grids they give."""
 
@@ -51,6 +67,7 @@ class MultimodalModel(nn.Module):
         if grids is None:
             entries = [find_encoder(name, f"encoders.{index}") for index, name in enumerate(config.encoders)]
             grids = [GridShape(entry.grid, entry.width) for entry in entries]
+        self.grids = tuple(grids)
         self.connector: Connector = build_connector(config.connector, grids, width)
         if config.row_separator and self.connector.queries != config.connector.queries:
             raise ValueError(
@@ -91,23 +108,37 @@ class MultimodalModel(nn.Module):
         pad_left: bool = False,
     ) -> tuple[Spliced, InnerVisual | None]:
         """The language model's input, and what its inner layers read again (None without images)."""
-        llm: Any = self.language_model
-        text: Tensor = llm.get_input_embeddings()(input_ids.masked_fill(input_ids == IMAGE_TOKEN, 0))
+        text = self.embed_text(input_ids, IMAGE_TOKEN)
         if not features or not len(features[0]):
             nothing, none = text.new_zeros(0, text.shape[-1]), input_ids.new_zeros(0)
             return splice(input_ids, attention_mask, text, nothing, none, labels, pad_left=pad_left), None
-        asked = mean_question(text, input_ids, attention_mask, labels)
-        visual = self.connector(features, asked, image_sizes)
-        laid = self._lay_out(visual.tokens, image_sizes)
+        asked = mean_question(text, input_ids == IMAGE_TOKEN, attention_mask, labels)
+        rows = ((input_ids == IMAGE_TOKEN) & attention_mask).nonzero()[:, 0]
+        seen = self.look(features, asked[rows], image_sizes)
+        laid = seen.layout
         spliced = splice(input_ids, attention_mask, text, laid.tokens, laid.lengths, labels, pad_left=pad_left)
-        if visual.context is None:
-            return spliced, None
-        return spliced, InnerVisual(visual.context.at(laid.cells), spliced.visual_positions[laid.at])
+        return spliced, seen.inside(spliced.visual_positions)
+
+    def embed_text(self, input_ids: Tensor, image_token: int) -> Tensor:
+        """`[batch, text]` -> `[batch, text, width]`; what stands at `image_token` means nothing yet."""
+        llm: Any = self.language_model
+        return llm.get_input_embeddings()(input_ids.masked_fill(input_ids == image_token, 0))
+
+    def look(self, features: Sequence[Tensor], asked: Tensor, image_sizes: Sequence[ImageSize] | None) -> Seen:
+        """What the connector makes of each picture. `asked: [images, width]`, see `mean_question`."""
+        visual = self.connector(features, asked, image_sizes)
+        return Seen(self._lay_out(visual.tokens, image_sizes), visual.context)
+
+    def visual_lengths(self, images: int, image_sizes: Sequence[ImageSize] | None) -> list[int]:
+        """How many visual tokens each picture gives."""
+        if self.row_separator is None:
+            return [self.connector.queries] * images
+        return [visual_length(self.connector.queries, size) for size in image_sizes or [_SQUARE] * images]
 
     def _lay_out(self, tokens: Tensor, sizes: Sequence[ImageSize] | None) -> Layout:
         if self.row_separator is None:
             return whole_grids(tokens)
-        return separated_rows(tokens, self.row_separator, sizes or [(1, 1)] * len(tokens))
+        return separated_rows(tokens, self.row_separator, sizes or [_SQUARE] * len(tokens))
 
     def _attach_inner_layers(self) -> None:
         llm: Any = self.language_model
@@ -121,16 +152,16 @@ class MultimodalModel(nn.Module):
             layers[index].register_forward_hook(partial(_reread, self.connector, index), with_kwargs=True)
 
 
-def mean_question(text: Tensor, input_ids: Tensor, attention_mask: Tensor, labels: Tensor | None) -> Tensor:
-    """Mean embedding of what each image is asked, [images, width]: its sample's text before the first supervised token.
+def mean_question(text: Tensor, is_image: Tensor, attention_mask: Tensor, labels: Tensor | None) -> Tensor:
+    """Mean embedding of what each sample asks, [batch, width]: its text before the first supervised token.
 
-    No token of an answer may be in it, or the model would be told in training what it must say.
+    text: [batch, text, width], is_image: bool [batch, text]. No token of an answer may be in it, or the model would be told in
+    training what it must say.
     """
-    is_text = attention_mask & (input_ids != IMAGE_TOKEN)
+    is_text = attention_mask & ~is_image
     if labels is not None:
         is_text &= (labels != IGNORE).cumsum(1) == 0
-    means = (text * is_text.unsqueeze(-1)).sum(1) / is_text.sum(1, keepdim=True).clamp(min=1)
-    return means[((input_ids == IMAGE_TOKEN) & attention_mask).nonzero()[:, 0]]
+    return (text * is_text.unsqueeze(-1)).sum(1) / is_text.sum(1, keepdim=True).clamp(min=1)
 
 
 def next_token_loss(logits: Tensor, labels: Tensor) -> Tensor:

@@ -73,8 +73,9 @@ def _away(uri: str) -> ServerAwayError:
 
 @lru_cache(maxsize=8)
 def _client(uri: str) -> MlflowClient:
-    # A bar for every upload and download would bury what a job has to say.
+    # A bar for every upload and two lines for every run that ends would bury what a job has to say.
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     from mlflow.tracking import MlflowClient
 
     return MlflowClient(tracking_uri=uri, registry_uri=uri)

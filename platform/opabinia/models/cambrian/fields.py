@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from connectors.settings.linear import LinearSettings
 from connectors.settings.mlp import MLP_PATTERN, MlpSettings
 from connectors.settings.sva import SvaSettings
 from opabinia.models.connector_config import ConnectorConfig
+from opabinia.models.published.config import read_config
 
-_HEADS = 16
+HEADS = 16
 """Attention heads of every published aggregator; no field says so."""
 
-_FAMILY = "cambrian_"
+FAMILY = "cambrian_"
 
 
 class CambrianFields(BaseModel):
@@ -37,6 +38,8 @@ class CambrianFields(BaseModel):
     num_of_vision_sampler_layers: int = 0
     start_of_vision_sampler_layers: int = 0
     stride_of_vision_sampler_layers: int = 1
+    image_position: int = 0
+    tokenizer_model_max_length: int = 2048
 
     @property
     def sides(self) -> tuple[int, ...]:
@@ -48,16 +51,17 @@ class CambrianFields(BaseModel):
         if self.mm_projector_type == "sva":
             inner = 0 if self.connector_only else self.num_of_vision_sampler_layers
             return SvaSettings(
-                queries=self.image_token_len, groups=self.query_num_list, width=self.vision_hidden_size, heads=_HEADS,
+                queries=self.image_token_len, groups=self.query_num_list, width=self.vision_hidden_size, heads=HEADS,
                 depth=self.connector_depth, in_llm_start=self.start_of_vision_sampler_layers,
                 in_llm_stride=self.stride_of_vision_sampler_layers, in_llm_count=inner,
             )  # fmt: skip
-        kind = "mlp1x_gelu" if self.mm_projector_type == "linear" else self.mm_projector_type
+        if self.mm_projector_type == "linear":
+            return LinearSettings(queries=self.image_token_len)
         try:
-            return MlpSettings(type=kind, queries=self.image_token_len)
+            return MlpSettings(type=self.mm_projector_type, queries=self.image_token_len)
         except ValidationError:
             raise ValueError(
-                f"mm_projector_type: {kind!r} is not known here; known: sva, linear, and what fits {MLP_PATTERN}"
+                f"mm_projector_type: {self.mm_projector_type!r} is not known here; known: sva, linear, and what fits {MLP_PATTERN}"
             ) from None
 
 
@@ -66,37 +70,51 @@ def read_fields(folder: Path) -> tuple[CambrianFields, dict[str, Any]]:
 
     Raises ValueError when config.json is missing, lacks a field or contradicts itself.
     """
-    path = folder / "config.json"
-    if not path.is_file():
-        raise ValueError(f"checkpoint {folder}: config.json is missing; give a folder in the Cambrian-1 layout")
-    content = cast("dict[str, Any]", json.loads(path.read_text()))
-    try:
-        fields = CambrianFields.model_validate(content)
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise ValueError(f"{path}: {place}: {first['msg'].lower()}") from None
-    _check(fields, path)
-    return fields, {**content, "model_type": fields.model_type.removeprefix(_FAMILY)}
+    fields, content = read_config(folder, CambrianFields)
+    _check(fields, folder / "config.json")
+    return fields, {**content, "model_type": fields.model_type.removeprefix(FAMILY)}
 
 
 def _check(fields: CambrianFields, path: Path) -> None:
     towers, counts = fields.mm_vision_tower_aux_list, fields.mm_vision_tower_aux_token_len_list
-    if not fields.model_type.startswith(_FAMILY):
+    if not fields.model_type.startswith(FAMILY):
         raise ValueError(
-            f"{path}: model_type: {fields.model_type!r} is not of this family; expected {_FAMILY}llama or the like"
+            f"{path}: model_type: {fields.model_type!r} is not of this family; expected {FAMILY}llama or the like"
         )
     if len(towers) != len(counts):
         raise ValueError(f"{path}: mm_vision_tower_aux_token_len_list: {len(counts)} entries for {len(towers)} towers")
-    if fields.mm_projector_type != "sva":
-        return
+    for count in (fields.image_token_len, *counts, *fields.query_num_list):
+        if count <= 0 or math.isqrt(count) ** 2 != count:
+            raise ValueError(f"{path}: {count} tokens are no square grid")
+    fields.connector()
+    _check_position(fields, path)
+    if fields.mm_projector_type == "sva":
+        _check_windows(fields, path)
+    elif set(counts) != {fields.image_token_len}:
+        raise ValueError(
+            f"{path}: mm_vision_tower_aux_token_len_list: {fields.mm_projector_type} joins grids of image_token_len "
+            f"{fields.image_token_len} only, got {list(counts)}"
+        )
+
+
+def _check_position(fields: CambrianFields, path: Path) -> None:
+    """Where the image stands is read from the text, but a position that no text allows betrays a config of another model."""
+    side = math.isqrt(fields.image_token_len)
+    if fields.image_position < 0 or fields.image_position + side * (side + 1) > fields.tokenizer_model_max_length:
+        raise ValueError(
+            f"{path}: image_position: {fields.image_position} leaves no room for {side * (side + 1)} visual tokens within "
+            f"tokenizer_model_max_length {fields.tokenizer_model_max_length}"
+        )
+
+
+def _check_windows(fields: CambrianFields, path: Path) -> None:
     if len(fields.query_num_list) != fields.num_query_group:
         raise ValueError(
             f"{path}: query_num_list: {len(fields.query_num_list)} entries, but num_query_group is {fields.num_query_group}"
         )
     for count in (fields.image_token_len, *fields.query_num_list):
-        for tower, side in zip(towers, fields.sides, strict=True):
-            if side % max(1, math.isqrt(count)):
+        for tower, side in zip(fields.mm_vision_tower_aux_list, fields.sides, strict=True):
+            if side % math.isqrt(count):
                 raise ValueError(
                     f"{path}: {tower}'s grid of {side} x {side} cannot be cut into windows for {count} queries"
                 )

@@ -1,51 +1,54 @@
-"""From the names of weights in a Cambrian-1 checkpoint to the names they have here."""
+"""What the weights of a model are called here, and what in a Cambrian-1 checkpoint."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 _BLOCK = (
-    (r"proj_context\.", "context."),
-    (r"proj_in\.", "input."),
-    (r"proj_out\.linear_1\.", "output.0."),
-    (r"proj_out\.linear_2\.", "output.2."),
-    (r"cross_attn\.q_proj\.", "to_query."),
-    (r"cross_attn\.k_proj_(\d+)\.", r"to_key.\1."),
-    (r"cross_attn\.v_proj_(\d+)\.", r"to_value.\1."),
-    (r"cross_attn\.o_proj\.", "attended."),
-    (r"pos_embed_(\d+)$", r"positions.\1"),
+    ("context.", "proj_context."),
+    ("input.", "proj_in."),
+    ("output.0.", "proj_out.linear_1."),
+    ("output.2.", "proj_out.linear_2."),
+    ("to_query.", "cross_attn.q_proj."),
+    ("to_key.#.", "cross_attn.k_proj_#."),
+    ("to_value.#.", "cross_attn.v_proj_#."),
+    ("attended.", "cross_attn.o_proj."),
+    ("positions.#", "pos_embed_#"),
+    ("norm.", "norm."),
 )
+"""Inside one aggregator: (here, in a checkpoint); # stands for a number."""
+
 _JOINT = (
-    (r"^image_newline$", "row_separator"),
-    (r"^vision_query$", "connector.query"),
-    (r"^mm_projector_aux_(\d+)\.", r"connector.projections.\1."),
+    ("row_separator", "model.image_newline"),
+    ("connector.query", "model.vision_query"),
+    ("connector.projections.#.", "model.mm_projector_aux_#."),
 )
-_BEFORE = re.compile(r"^vision_sampler_(\d+)\.layers\.(\d+)\.(.*)$")
-_INSIDE = re.compile(r"^vision_sampler_layers\.(\d+)\.layers\.0\.(.*)$")
-_PREFIX = "model."
 
 
-def own_name(key: str, *, is_sva: bool, inner_layers: tuple[int, ...]) -> str:
-    """The name here of the weight `key`; a key that is no part of a connector belongs to the language model."""
-    inner = key.removeprefix(_PREFIX)
-    if match := _BEFORE.match(inner):
-        return f"connector.groups.{match[1]}.{match[2]}.{_block_name(match[3])}"
-    if match := _INSIDE.match(inner):
-        place = int(match[1])
-        layer = inner_layers[place] if place < len(inner_layers) else f"unexpected-{place}"
-        return f"connector.inner.{layer}.{_block_name(match[2])}"
-    for pattern, replacement in _JOINT:
-        if re.search(pattern, inner):
-            return re.sub(pattern, replacement, inner)
-    if inner.startswith("mm_projector."):
-        # A single linear layer has no number of its own.
-        rest = inner.removeprefix("mm_projector.")
-        return f"connector.{'output' if is_sva else 'layers'}.{rest if rest[0].isdigit() else f'0.{rest}'}"
-    return f"language_model.{key}"
+_PROJECTOR = {"sva": "connector.output.", "mlpNx_gelu": "connector.layers.", "linear": "connector.layer."}
+"""Family of connector -> where its last layers, all that the simple ones have, are here."""
+
+PUBLISHED_CONNECTORS = tuple(_PROJECTOR)
 
 
-def _block_name(name: str) -> str:
-    for pattern, replacement in _BLOCK:
-        if re.match(pattern, name):
-            return re.sub(pattern, replacement, name)
-    return name
+def published_name(name: str, connector: str, inner_layers: tuple[int, ...]) -> str:
+    """What the weight `name` is called in a checkpoint.
+
+    connector: family of the model's connector, one of PUBLISHED_CONNECTORS. inner_layers: of the language model, those after which
+    an aggregator stands, in order.
+    """
+    for own, theirs in _beginnings(connector, inner_layers):
+        if match := re.match(re.escape(own).replace(r"\#", r"(\d+)"), name):
+            return theirs.replace("#", "{}").format(*match.groups()) + name[match.end() :]
+    return name.removeprefix("language_model.")
+
+
+def _beginnings(connector: str, inner_layers: tuple[int, ...]) -> Iterator[tuple[str, str]]:
+    """(here, in a checkpoint) of every weight that is not the language model's."""
+    yield from _JOINT
+    for own, theirs in _BLOCK:
+        yield f"connector.groups.#.#.{own}", f"model.vision_sampler_#.layers.#.{theirs}"
+        for place, layer in enumerate(inner_layers):
+            yield f"connector.inner.{layer}.{own}", f"model.vision_sampler_layers.{place}.layers.0.{theirs}"
+    yield _PROJECTOR[connector], "model.mm_projector."

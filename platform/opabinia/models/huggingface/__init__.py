@@ -1,0 +1,1 @@
+"""Folders that `AutoModelForCausalLM` and `AutoProcessor` of transformers open once `opabinia` is imported."""

@@ -1,0 +1,1 @@
+"""What the folders of published checkpoints share, whatever family they are of."""
