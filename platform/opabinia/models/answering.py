@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedTokenizerFast
 
+    from connectors.padding import ImageSize
     from opabinia.encoders.loading import VisionEncoder
     from opabinia.models.multimodal import MultimodalModel
 
@@ -95,21 +96,31 @@ class ModelAnswerer:
         from opabinia.models.generation import Sampling, generate
 
         encoded = [encode_prompt(self.tokenizer, prompt.turns) for prompt in prompts]
-        extra = self.model.connector.queries - 1
-        sizes = [len(ids) + extra * prompt.has_picture for ids, prompt in zip(encoded, prompts, strict=True)]
+        pictured = [prompt for prompt in prompts if prompt.has_picture]
+        image_sizes = self._image_sizes(pictured)
+        visual = iter(self.model.visual_lengths(len(pictured), image_sizes))
+        sizes = [
+            len(ids) + (next(visual) - 1 if prompt.has_picture else 0)
+            for ids, prompt in zip(encoded, prompts, strict=True)
+        ]
         self._check_room(max(sizes), max_new_tokens)
         input_ids, mask = _pad(encoded, self._special("pad_token_id") or 0)
-        pictured = [prompt for prompt in prompts if prompt.has_picture]
         device = next(self.model.parameters()).device
         features = [grid.to(device) for grid in self.features(pictured)] if pictured else []
         was_training = self.model.training
         self.model.eval()
         answers = generate(
             self.model, input_ids.to(device), mask.to(device), features, max_new_tokens=max_new_tokens,
-            end_tokens=self._end_tokens, sampling=Sampling(temperature, top_p, seed),
+            end_tokens=self._end_tokens, sampling=Sampling(temperature, top_p, seed), image_sizes=image_sizes,
         )  # fmt: skip
         self.model.train(was_training)
         return [self._finished(ids, size, max_new_tokens) for ids, size in zip(answers, sizes, strict=True)]
+
+    def _image_sizes(self, pictured: Sequence[Prompt]) -> list[ImageSize] | None:
+        """What is needed of a model that leaves out the padding of its pictures."""
+        if not self.model.config.row_separator:
+            return None
+        return [(1, 1) if prompt.image is None else prompt.image.size for prompt in pictured]
 
     def _check_room(self, prompt_tokens: int, new_tokens: int) -> None:
         llm: Any = self.model.language_model
@@ -144,19 +155,18 @@ class EncodedPictures:
 
 
 def load_answerer(folder: Path) -> ModelAnswerer:
-    """Load a checkpoint folder with its encoders, onto a GPU where this process has one.
+    """Load a checkpoint folder of any known layout with its encoders, onto a GPU where this process has one.
 
     Raises ValueError when the folder is not a whole checkpoint.
     """
     import torch
 
-    from opabinia.encoders.loading import load_encoder
-    from opabinia.models.checkpoint import load_checkpoint, load_checkpoint_tokenizer
+    from opabinia.models.opening import open_checkpoint
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    model = load_checkpoint(folder).to(device)
-    encoders = [load_encoder(name).to(device) for name in model.config.encoders]
-    return ModelAnswerer(model, load_checkpoint_tokenizer(folder), EncodedPictures(encoders))
+    opened = open_checkpoint(folder)
+    encoders = [encoder.to(device) for encoder in opened.load_encoders()]
+    return ModelAnswerer(opened.model.to(device), opened.tokenizer, EncodedPictures(encoders))
 
 
 def _pad(encoded: Sequence[list[int]], pad_id: int) -> tuple[Tensor, Tensor]:

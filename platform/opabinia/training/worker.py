@@ -21,6 +21,7 @@ from opabinia.models.checkpoint import save_checkpoint
 from opabinia.models.language_models import load_language_model, load_tokenizer
 from opabinia.models.multimodal import MultimodalModel
 from opabinia.training.batches import stream_batches
+from opabinia.training.card import record_training
 from opabinia.training.inputs import TrainingInputs, load_inputs
 from opabinia.training.loop import Step, train_stage
 from opabinia.training.run import RunConfig
@@ -113,5 +114,6 @@ def _report(run: RunConfig, answerer: ModelAnswerer, scorer: Scorer, progress: P
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "checkpoint"
         save_checkpoint(answerer.model, answerer.tokenizer, folder)
+        record_training(folder, run, scored.report)
         save_answers(folder / "answers.json", scored.with_image, scored.blind)
         ray.train.report(metrics, checkpoint=Checkpoint.from_directory(folder))

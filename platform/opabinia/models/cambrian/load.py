@@ -9,6 +9,7 @@ from torch import Tensor
 
 from connectors.contract import GridShape
 from opabinia.models.cambrian.fields import CambrianFields, read_fields
+from opabinia.models.cambrian.towers import encoder_ids
 from opabinia.models.cambrian.weights import PROJECTOR, fill, published_names, read_projector
 from opabinia.models.language_models import load_language_model
 from opabinia.models.multimodal import MultimodalModel
@@ -21,8 +22,9 @@ def read_cambrian(folder: Path, language_model: str | None = None) -> Multimodal
     """See `opabinia.models.load_cambrian`."""
     fields, own = read_fields(folder)
     weights = _weights(folder, language_model)
+    towers = encoder_ids(fields.mm_vision_tower_aux_list, fields.mm_vision_tower_aux_token_len_list)
     config = ModelConfig(
-        encoders=fields.mm_vision_tower_aux_list, connector=fields.connector(), language_model=language_model or str(folder),
+        encoders=towers, connector=fields.connector(), language_model=language_model or str(folder),
         row_separator=True,
     )  # fmt: skip
     llm = load_language_model(language_model) if language_model else build_language_model(own)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from connectors.settings.mlp import MlpSettings
 from connectors.settings.sva import SvaSettings
 from opabinia.models.cambrian.fields import FAMILY, HEADS
+from opabinia.models.cambrian.towers import tower_names
 from opabinia.models.cambrian.weights import published_names
 from opabinia.storage.atomic import whole_folder
 
@@ -66,7 +67,7 @@ def _config(model: MultimodalModel) -> dict[str, Any]:
         **_connector(model),
         "model_type": FAMILY + own["model_type"],
         "architectures": [f"Cambrian{_CLASSES[own['model_type']]}ForCausalLM"],
-        "mm_vision_tower_aux_list": list(model.config.encoders),
+        "mm_vision_tower_aux_list": tower_names(model.config.encoders),
         "mm_vision_tower_aux_token_len_list": tokens,
         "vision_tower_aux_token_len_list": tokens,
         "image_token_len": model.config.connector.queries,

@@ -26,8 +26,11 @@ def write_huggingface(
 
     Raises ValueError when the folder exists already.
     """
+    from transformers.utils import logging
+
     from opabinia.models.huggingface.processor import OpabiniaProcessor, chat_template_with_parts
 
+    logging.disable_progress_bar()
     extended: Any = _with_image_token(tokenizer)
     wrapped = _wrapped(model, int(extended.convert_tokens_to_ids(PLACEHOLDER)))
     template: str | None = extended.chat_template

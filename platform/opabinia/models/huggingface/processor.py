@@ -104,7 +104,7 @@ class OpabiniaProcessor(ProcessorMixin):
 
 def chat_template_with_parts(template: str) -> str:
     """A chat template that also takes messages as lists of parts, {"type": "image"} and {"type": "text", "text": …}."""
-    return _FLATTEN + template
+    return _FLATTEN + template.removeprefix(_FLATTEN)
 
 
 def _flat(images: Any) -> Iterator[Any]:
