@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
 from connectors.padding import ImageSize
@@ -37,6 +38,16 @@ class VisualContext:
             return self
         seen = None if self.seen is None else self.seen[cells]
         return VisualContext(tuple(window[cells] for window in self.windows), seen, self.summary, self.image_of[cells])
+
+    def split(self, cells: int) -> list[VisualContext]:
+        """Consecutive parts of so many cells each; the last may have fewer."""
+        image_of = torch.split(self.image_of, cells)
+        seen = [None] * len(image_of) if self.seen is None else torch.split(self.seen, cells)
+        windows = zip(*(torch.split(window, cells) for window in self.windows), strict=True)
+        return [
+            VisualContext(parts, some, self.summary, images)
+            for parts, some, images in zip(windows, seen, image_of, strict=True)
+        ]
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from connectors.contract import Connector, GridShape, Visual
 from connectors.grids import resize_grid, square_side
 from connectors.padding import ImageSize
 from connectors.settings.mixture_of_resolution import MixtureOfResolutionSettings
+from connectors.variance import keep_variance
 
 Grid = TypeVar("Grid", GridShape, Tensor)
 
@@ -55,6 +56,7 @@ class MixtureOfResolutionConnector(Connector):
         self.low = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, width))
         self.high = nn.ModuleList(GatedResolution(width, grid.width) for grid in self._others(grids))
         self.output = nn.Sequential(nn.Linear(width, llm_width), nn.GELU(), nn.Linear(llm_width, llm_width))
+        self.apply(keep_variance)
 
     def forward(
         self, grids: Sequence[Tensor], text: Tensor | None = None, sizes: Sequence[ImageSize] | None = None

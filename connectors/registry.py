@@ -10,14 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 from connectors.settings.additive import AdditiveSettings
 from connectors.settings.base import ConnectorSettings
+from connectors.settings.c_abstractor import CAbstractorSettings
 from connectors.settings.channel_concat import ChannelConcatSettings
+from connectors.settings.deformable_cross_attention import DeformableCrossAttentionSettings
 from connectors.settings.interleave import InterleaveSettings
+from connectors.settings.ldpv2 import Ldpv2Settings
 from connectors.settings.linear import LinearSettings
 from connectors.settings.mixture_of_resolution import MixtureOfResolutionSettings
 from connectors.settings.mlp import MLP_PATTERN, MlpSettings
+from connectors.settings.resampler import ResamplerSettings
 from connectors.settings.routed_sum import RoutedSumSettings
 from connectors.settings.sequence_append import SequenceAppendSettings
 from connectors.settings.sva import SvaSettings
+from connectors.settings.window_cross_attention import WindowCrossAttentionSettings
 
 if TYPE_CHECKING:
     from connectors.contract import Connector, GridShape
@@ -41,6 +46,15 @@ CONNECTORS: dict[str, ConnectorKind] = {
     "routed_sum": ConnectorKind(RoutedSumSettings, "connectors.routed_sum:RoutedSumConnector"),
     "mixture_of_resolution": ConnectorKind(
         MixtureOfResolutionSettings, "connectors.mixture_of_resolution:MixtureOfResolutionConnector"
+    ),
+    "resampler": ConnectorKind(ResamplerSettings, "connectors.resampler:ResamplerConnector"),
+    "c_abstractor": ConnectorKind(CAbstractorSettings, "connectors.c_abstractor:CAbstractorConnector"),
+    "ldpv2": ConnectorKind(Ldpv2Settings, "connectors.ldpv2:Ldpv2Connector"),
+    "window_cross_attention": ConnectorKind(
+        WindowCrossAttentionSettings, "connectors.window_cross_attention:WindowCrossAttentionConnector"
+    ),
+    "deformable_cross_attention": ConnectorKind(
+        DeformableCrossAttentionSettings, "connectors.deformable_cross_attention:DeformableCrossAttentionConnector"
     ),
     "sva": ConnectorKind(SvaSettings, "connectors.sva:SvaConnector"),
 }

@@ -12,6 +12,7 @@ from connectors.grids import interpolate_grid, resize_grid, square_side, windows
 from connectors.padding import ImageSize, kept_cells
 from connectors.settings.sva import SvaSettings
 from connectors.sva_block import SvaBlock
+from connectors.variance import keep_variance
 
 
 class SvaConnector(Connector):
@@ -44,7 +45,7 @@ class SvaConnector(Connector):
         self.inner = nn.ModuleDict(
             {str(layer): SvaBlock(llm_width, width, heads, spans) for layer in self.inner_layers}
         )
-        self.apply(_keep_variance)
+        self.apply(keep_variance)
 
     def forward(
         self, grids: Sequence[Tensor], text: Tensor | None = None, sizes: Sequence[ImageSize] | None = None
@@ -116,13 +117,3 @@ def _seen(sizes: Sequence[ImageSize], side: int, spans: Sequence[int]) -> Tensor
 
 def _grid_projection(source: int, width: int) -> nn.Module:
     return nn.Sequential(nn.Linear(source, width), nn.GELU(), nn.Linear(width, width), nn.LayerNorm(width))
-
-
-def _keep_variance(module: nn.Module) -> None:
-    """Start a linear layer so that its output varies as much as its input.
-
-    torch's default loses two thirds of the variance in each of the dozen layers between grids and language model, and the model
-    learns to do without the image before the image gets through.
-    """
-    if isinstance(module, nn.Linear):
-        nn.init.xavier_uniform_(module.weight)

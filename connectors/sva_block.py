@@ -14,6 +14,14 @@ from connectors.contract import VisualContext
 _POSITION_SCALE = 0.1
 """Standard deviation of the position codes at first: at 1, as published, they are as strong as the features they are added to."""
 
+_CELLS_AT_ONCE = {"cpu": 72}
+_CELLS_AT_ONCE_ELSEWHERE = 4608
+"""Cells whose attention is computed together. What that takes beside the windows then fits a processor's cache, and memory stays
+bounded; an accelerator would rather start few large kernels."""
+
+Folded = tuple[Tensor, Tensor]
+"""(weight [width, width], shift [width])"""
+
 
 class SvaBlock(nn.Module):
     """Cross-attention of each query to its windows, then a two-layer MLP, added to the query (Tong et al. 2024, §4).
@@ -47,26 +55,31 @@ class SvaBlock(nn.Module):
     def forward(self, query: Tensor, context: VisualContext) -> Tensor:
         """`query: [cells, query_width]` -> the same shape."""
         hidden = self._hidden(query, context)
-        features = self._normed(context)
-        weights = self._weights(hidden, features, context.seen)
-        attended = torch.stack(
-            [self._values(index, part, features[index]) for index, part in enumerate(_split(weights, features))]
-        ).sum(0)
+        keys, values = [_folded(part) for part in self.to_key], [_folded(part) for part in self.to_value]
+        cells = _CELLS_AT_ONCE.get(query.device.type, _CELLS_AT_ONCE_ELSEWHERE)
+        parts = zip(torch.split(self._asked(hidden), cells), context.split(cells), strict=True)
+        attended = torch.cat([self._attended(asked, part, keys, values) for asked, part in parts])
         return query + self.output(self.norm(hidden + self.attended(attended.flatten(1))))
 
     def shares(self, query: Tensor, context: VisualContext) -> Tensor:
         """Attention on each encoder's window, meant over heads: [cells, encoders]."""
-        features = self._normed(context)
-        weights = self._weights(self._hidden(query, context), features, context.seen)
+        features = self._normed(context.windows)
+        keys = [_folded(part) for part in self.to_key]
+        weights = self._weights(self._asked(self._hidden(query, context)), features, keys, context.seen)
         return torch.stack([part.sum(2).mean(1) for part in _split(weights, features)], dim=1)
 
     def _hidden(self, query: Tensor, context: VisualContext) -> Tensor:
         summary = self.context(context.summary)[context.image_of]
         return self.input(torch.cat([query, summary], dim=-1))
 
-    def _normed(self, context: VisualContext) -> list[Tensor]:
+    def _asked(self, hidden: Tensor) -> Tensor:
+        """[cells, width] -> [cells, heads, head width], scaled as attention scores want it."""
+        asked = self.to_query(hidden).unflatten(-1, (self._heads, -1))
+        return asked / asked.shape[-1] ** 0.5
+
+    def _normed(self, windows: Sequence[Tensor]) -> list[Tensor]:
         """Features of the windows, placed and normed, before the scales and shifts that keys and values have of their own."""
-        placed = [self._placed(index, window) for index, window in enumerate(context.windows)]
+        placed = [self._placed(index, window) for index, window in enumerate(windows)]
         return [functional.layer_norm(window, (self._width,)) for window in placed]
 
     def _placed(self, index: int, window: Tensor) -> Tensor:
@@ -75,46 +88,59 @@ class SvaBlock(nn.Module):
             return window
         return window + self.positions.get_parameter(str(index))
 
-    def _weights(self, hidden: Tensor, features: Sequence[Tensor], seen: Tensor | None) -> Tensor:
+    def _attended(
+        self, asked: Tensor, context: VisualContext, keys: Sequence[Folded], values: Sequence[Folded]
+    ) -> Tensor:
+        """`asked: [cells, heads, head width]` -> the same shape, read from the windows."""
+        features = self._normed(context.windows)
+        return self._averaged(self._weights(asked, features, keys, context.seen), features, values)
+
+    def _weights(
+        self, asked: Tensor, features: Sequence[Tensor], keys: Sequence[Folded], seen: Tensor | None
+    ) -> Tensor:
         """[cells, heads, keys of all encoders], summing to 1 over the keys."""
-        query = self.to_query(hidden).unflatten(-1, (self._heads, -1))
-        query = query / query.shape[-1] ** 0.5
-        scores = torch.cat([self._scores(index, query, window) for index, window in enumerate(features)], dim=2)
+        scores = torch.cat([self._scores(asked, *each) for each in zip(features, keys, strict=True)], dim=2)
         if seen is not None:
             scores = scores.masked_fill(~seen.unsqueeze(1), float("-inf"))
-        return scores.float().softmax(2).to(hidden.dtype)
+        return scores.float().softmax(2).to(asked.dtype)
 
-    def _scores(self, index: int, query: Tensor, window: Tensor) -> Tensor:
-        """`query: [cells, heads, head width]`, `window: [cells, keys, width]` -> [cells, heads, keys]."""
-        norm, linear = _parts(self.to_key[index])
+    def _scores(self, asked: Tensor, window: Tensor, key: Folded) -> Tensor:
+        """`asked: [cells, heads, head width]`, `window: [cells, keys, width]` -> [cells, heads, keys]."""
+        weight, shift = key
         if window.shape[1] == 1:
-            key = linear(window * norm.weight + norm.bias).unflatten(-1, (self._heads, -1))
-            return (query * key.squeeze(1)).sum(-1, keepdim=True)
-        folded = torch.einsum("chd,hde->che", query, self._by_head(linear.weight * norm.weight))
-        shift = (query * self._by_head(linear.weight @ norm.bias)).sum(-1, keepdim=True)
-        return folded @ window.transpose(1, 2) + shift
+            only = functional.linear(window.squeeze(1), weight, shift)
+            return (asked * self._by_head(only)).sum(-1, keepdim=True)
+        backwards = torch.bmm(asked.transpose(0, 1), weight.view(self._heads, -1, self._width)).transpose(0, 1)
+        return torch.bmm(backwards, window.transpose(1, 2)) + (asked * self._by_head(shift)).sum(-1, keepdim=True)
 
-    def _values(self, index: int, weights: Tensor, window: Tensor) -> Tensor:
+    def _averaged(self, weights: Tensor, features: Sequence[Tensor], values: Sequence[Folded]) -> Tensor:
+        """`weights: [cells, heads, keys of all encoders]` -> [cells, heads, head width]."""
+        parts = zip(_split(weights, features), features, values, strict=True)
+        return torch.stack([self._averaged_one(*each) for each in parts]).sum(0)
+
+    def _averaged_one(self, weights: Tensor, window: Tensor, value: Folded) -> Tensor:
         """`weights: [cells, heads, keys]`, `window: [cells, keys, width]` -> [cells, heads, head width]."""
-        norm, linear = _parts(self.to_value[index])
+        weight, shift = value
         if window.shape[1] == 1:
-            value = linear(window * norm.weight + norm.bias).unflatten(-1, (self._heads, -1))
-            return weights * value.squeeze(1)
-        values = torch.einsum("che,hde->chd", weights @ window, self._by_head(linear.weight * norm.weight))
-        return values + weights.sum(2, keepdim=True) * self._by_head(linear.weight @ norm.bias)
+            return weights * self._by_head(functional.linear(window.squeeze(1), weight, shift))
+        mixed = torch.bmm(weights, window).transpose(0, 1)
+        forwards = weight.view(self._heads, -1, self._width).transpose(1, 2)
+        return torch.bmm(mixed, forwards).transpose(0, 1) + weights.sum(2, keepdim=True) * self._by_head(shift)
 
     def _by_head(self, rows: Tensor) -> Tensor:
-        """[width, ...] -> [heads, head width, ...]"""
-        return rows.view(self._heads, -1, *rows.shape[1:])
+        """[..., width] -> [..., heads, head width]"""
+        return rows.view(*rows.shape[:-1], self._heads, -1)
 
 
 def _normed_linear(width: int) -> nn.Module:
     return nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width, bias=False))
 
 
-def _parts(normed_linear: nn.Module) -> tuple[nn.LayerNorm, nn.Linear]:
+def _folded(normed_linear: nn.Module) -> Folded:
+    """What a scale, a shift and a projection without bias do to features that are normed already."""
     norm, linear = normed_linear.children()
-    return cast("nn.LayerNorm", norm), cast("nn.Linear", linear)
+    scale, projection = cast("nn.LayerNorm", norm), cast("nn.Linear", linear).weight
+    return projection * scale.weight, projection @ scale.bias
 
 
 def _split(weights: Tensor, features: Sequence[Tensor]) -> Sequence[Tensor]:

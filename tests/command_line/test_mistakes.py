@@ -64,8 +64,8 @@ def lines_for(folder: Path, text: str, *flags: str) -> list[str]:
             "x.yaml: connector.widht: unknown field; did you mean 'width'? Known: ",
         ),
         (
-            "name: x\nconnector: {type: mlp2x_gelu, width: 3}",
-            "x.yaml: connector.width: unknown field here; only type sva has it. Known: type, queries",
+            "name: x\nconnector: {type: mlp2x_gelu, in_llm_count: 3}",
+            "x.yaml: connector.in_llm_count: unknown field here; only type sva has it. Known: type, queries",
         ),
         ("name: x\nconnector: {type: sva, queries: 8}", "x.yaml: connector.queries: 8 is not a square; use 4 or 9"),
         ("name: x\nconnector: {type: sva, heads: 3}", "x.yaml: connector.heads: 3 does not divide width 128"),

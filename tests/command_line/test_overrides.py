@@ -107,8 +107,8 @@ def test_flags_are_laid_over_the_file_field_by_field(tmp_path: Path) -> None:
         (["--stages.0.rates.conector", "1"], "--stages.0.rates.conector: unknown field; did you mean 'connector'?"),
         (["--seed.x", "1"], "--seed.x: seed "),
         (
-            ["--connector.type", "mlp2x_gelu", "--connector.width", "8"],
-            "--connector.width: unknown field here; only type sva has it",
+            ["--connector.type", "mlp2x_gelu", "--connector.in_llm_count", "8"],
+            "--connector.in_llm_count: unknown field here; only type sva has it",
         ),
         (["--seed"], "--seed: needs a value"),
         (["--seed", "1", "2"], "--seed: takes one value, got 2: 1 2"),

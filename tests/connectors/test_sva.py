@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from connectors import sva_block
 from connectors.contract import GridShape, VisualContext
 from connectors.registry import build_connector
 from connectors.settings.sva import SvaSettings
@@ -53,6 +54,17 @@ def plain_block(block: SvaBlock, query: Tensor, context: VisualContext, heads: i
 
 
 SIZES = [(40, 30), (10, 40)]
+
+
+@pytest.mark.parametrize("sizes", [None, SIZES], ids=["square", "padded"])
+@pytest.mark.parametrize("cells", [1, 5, 32, 1000])
+def test_how_many_cells_are_computed_together_changes_nothing(
+    sizes: list[tuple[int, int]] | None, cells: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connector = build()
+    expected = connector(features(), None, sizes).tokens
+    monkeypatch.setitem(sva_block._CELLS_AT_ONCE, "cpu", cells)
+    torch.testing.assert_close(connector(features(), None, sizes).tokens, expected)
 
 
 @pytest.mark.parametrize("sizes", [None, SIZES], ids=["square", "padded"])

@@ -12,15 +12,18 @@ from opabinia.encoders.backbones import clip_models, timm_models
 from opabinia.encoders.catalogue import CATALOGUE, EncoderEntry
 from opabinia.encoders.loading import READERS
 from opabinia.encoders.reading import grid_from_maps
-from tests.encoders import transformers_configs
+from tests.encoders import own_architectures, transformers_configs
 
-BUILDERS = {"timm": timm_models.build, "open_clip": clip_models.build, "transformers": transformers_configs.build}
+BUILDERS = {
+    "timm": timm_models.build, "open_clip": clip_models.build, "transformers": transformers_configs.build,
+    "python": own_architectures.build,
+}  # fmt: skip
 REMOTE = [entry for entry in CATALOGUE.values() if not entry.weights.startswith("package:")]
 
 
-def test_the_study_of_cambrian_is_complete_but_for_diffusion() -> None:
+def test_the_study_of_cambrian_is_complete() -> None:
     study = [entry for entry in REMOTE if entry.id.startswith("cambrian/") and "/sva-" not in entry.id]
-    assert len(study) == 22
+    assert len(study) == 23
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -13,7 +13,7 @@ from opabinia.__main__ import main
 from opabinia.encoders import plugins
 from opabinia.encoders.catalogue import CATALOGUE, all_encoders, burgess, cambrian, eagle, find_encoder, modern
 from opabinia.encoders.digest import weights_digest
-from opabinia.encoders.weight_cache import weights_are_here
+from opabinia.encoders.weight_cache import hub_file, weights_are_here
 from tests.encoders.small_entries import VIT
 
 THEIRS = replace(VIT, id="theirs/vit")
@@ -102,6 +102,39 @@ def test_weights_in_the_hub_s_cache_are_here(tmp_path: Path, monkeypatch: pytest
     assert not weights_are_here(entry)
     (snapshot / "model.safetensors").touch()
     assert weights_are_here(entry)
+
+
+def _cached(folder: Path, repository: str, path: str) -> Path:
+    file = folder / f"models--{repository.replace('/', '--')}" / "snapshots" / "abc" / path
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"weights")
+    return file
+
+
+def test_one_file_of_a_repository_and_the_parts_of_a_pipeline_are_found_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    file, pipeline = CATALOGUE["eagle/eva02-det-1024"], CATALOGUE["cambrian/sd21-512"]
+    _cached(tmp_path, "Yuxin-CV/EVA-02", "eva02/det/another.pth")
+    assert not weights_are_here(file)
+    _cached(tmp_path, "stabilityai/stable-diffusion-2-1", "unet/diffusion_pytorch_model.safetensors")
+    assert weights_are_here(pipeline)
+
+
+def test_a_file_of_a_repository_is_taken_from_the_cache_or_from_this_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights = CATALOGUE["eagle/eva02-det-1024"].weights
+    cached = _cached(tmp_path / "hub", "Yuxin-CV/EVA-02", weights.removeprefix("Yuxin-CV/EVA-02/"))
+    (tmp_path / "hub/models--Yuxin-CV--EVA-02/refs").mkdir()
+    (tmp_path / "hub/models--Yuxin-CV--EVA-02/refs/main").write_text("abc")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    assert weights_are_here(CATALOGUE["eagle/eva02-det-1024"])
+    assert hub_file(weights).samefile(cached)
+    (tmp_path / "mine.pth").touch()
+    assert hub_file(str(tmp_path / "mine.pth")) == tmp_path / "mine.pth"
 
 
 def test_a_field_left_at_its_default_does_not_make_stored_features_stale() -> None:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import io
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+import transformers
 from PIL import Image
 
+from opabinia.encoders.backbones import hf
+from opabinia.encoders.catalogue import CATALOGUE
+from opabinia.encoders.catalogue.pixel_statistics import CLIP_MEAN, CLIP_STD
 from opabinia.encoders.preprocessing import pixels_from_image
 from tests.encoders.small_entries import VIT
 
@@ -69,3 +74,48 @@ def test_several_encoders_decode_a_picture_once(format: str, monkeypatch: pytest
     # Whoever decodes again finds no decoder.
     monkeypatch.setattr(Image, "_getdecoder", None)
     assert pixels_from_image(picture, replace(VIT, input_size=48)).shape == (3, 48, 48)
+
+
+def _weights_with_aligned_corners(old: int, new: int) -> np.ndarray:
+    places = np.arange(new) * (old - 1) / (new - 1)
+    low = np.floor(places).astype(int).clip(0, old - 2)
+    weights = np.zeros((new, old))
+    weights[np.arange(new), low], weights[np.arange(new), low + 1] = 1 - (places - low), places - low
+    return weights
+
+
+def test_encoders_that_share_a_tensor_resize_what_is_normalised_already() -> None:
+    picture = _picture(12, 8)
+    shared = replace(VIT, input_size=16, fit="pad", mean=(0.1, 0.2, 0.3), std=(0.5, 0.25, 2.0))
+    entry = replace(shared, shared_size=16, input_size=7)
+    weights = _weights_with_aligned_corners(16, 7)
+    expected = np.einsum("yi,cij,xj->cyx", weights, pixels_from_image(picture, shared).numpy(), weights)
+    np.testing.assert_allclose(pixels_from_image(picture, entry).numpy(), expected, atol=1e-5)
+    same = replace(entry, input_size=16)
+    assert torch.equal(pixels_from_image(picture, same), pixels_from_image(picture, shared))
+
+
+def test_every_expert_of_eagle_starts_from_the_same_tensor() -> None:
+    experts = [entry for entry in CATALOGUE.values() if entry.id.startswith("eagle/")]
+    how = {(entry.shared_size, entry.fit, entry.fill, entry.mean, entry.std) for entry in experts}
+    assert how == {(1024, "pad", None, CLIP_MEAN, CLIP_STD)}
+
+
+def test_pix2struct_reads_eagle_s_tensor_as_its_own_processor_prepares_it() -> None:
+    entry = CATALOGUE["eagle/pix2struct-l-720"]
+    picture = _picture(640, 480)
+    raw = replace(
+        entry, normalisation="dataset", mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0), fill=CLIP_MEAN, input_size=1024
+    )
+    processor = transformers.Pix2StructImageProcessor(is_vqa=False, max_patches=2048)
+    expected = processor(images=pixels_from_image(picture, raw) * 255, return_tensors="pt")["flattened_patches"]
+    given: list[torch.Tensor] = []
+
+    class Recorder(torch.nn.Module):
+        def forward(self, flattened_patches: torch.Tensor, attention_mask: torch.Tensor) -> Any:
+            given.append(flattened_patches)
+            return transformers.modeling_outputs.BaseModelOutput(last_hidden_state=torch.zeros(1, 2025, 8))
+
+    hf.maps(Recorder(), pixels_from_image(picture, entry)[None], entry)
+    assert not expected[:, 2025:].any()
+    torch.testing.assert_close(given[0], expected[:, :2025], atol=1e-4, rtol=0)

@@ -13,7 +13,7 @@ Family = Literal[
 Library = Literal["transformers", "timm", "open_clip", "python"]
 Fit = Literal["stretch", "pad", "crop"]
 Normalisation = Literal["dataset", "picture"]
-Interpolation = Literal["bilinear", "bilinear, corners aligned"]
+Interpolation = Literal["bilinear", "bilinear, corners aligned", "bilinear, antialiased"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,14 +22,15 @@ class EncoderEntry:
 
     Weights
         `library` loads them; "python" calls a function of one's own (see `backbones.own`). `weights` is the name of a
-        repository on the Hugging Face hub, or `package:NAME/FOLDER`. `model` says what to build from them: for transformers a
-        class, for timm and open_clip an architecture (for timm, the repository's own name unless it is given), for python
-        `module:function`. `part` is the attribute of the loaded model that is the encoder, where that is not the whole.
-        `parameters` counts those that the features depend on: no pooler, no classifier, no block behind the last one read.
+        repository on the Hugging Face hub, a file in one (`OWNER/NAME/PATH`), or `package:NAME/FOLDER`. `model` says what to build
+        from them: for transformers a class, for timm and open_clip an architecture (for timm, the repository's own name unless it is
+        given), for python `module:function`. `part` is the attribute of the loaded model that is the encoder, where that is not the
+        whole. `parameters` counts those that the features depend on: no pooler, no classifier, no block behind the last one read.
     Picture
         `input_size` in pixels, square. `fit` makes a picture square: "stretch" it, "pad" it with `fill` (the encoder's mean
         colour unless given; 0 to 1 per channel), or "crop" its middle. `mean` and `std` are of pixels from 0 to 1;
-        normalisation "picture" takes the statistics of the picture itself instead.
+        normalisation "picture" takes the statistics of the picture itself instead. With a `shared_size`, all that is done at that
+        size, which gives encoders that state it the same tensor, and `shared_interpolation` brings the tensor to `input_size`.
     Features
         `layer` is the block (in a staged network: the stage) that is read, from 0, or from the end with -1 as the last;
         of several, in ascending order, the maps are joined on channels. `post_norm` applies the network's final norm to what
@@ -59,6 +60,8 @@ class EncoderEntry:
     fit: Fit = "stretch"
     fill: tuple[float, float, float] | None = None
     normalisation: Normalisation = "dataset"
+    shared_size: int | None = None
+    shared_interpolation: Interpolation = "bilinear, corners aligned"
     post_norm: bool = True
     classless: bool = False
     interpolation: Interpolation | None = None

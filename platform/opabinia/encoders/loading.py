@@ -42,13 +42,18 @@ class VisionEncoder(nn.Module):
     def device(self) -> torch.device:
         return next(self.parameters()).device
 
+    @property
+    def dtype(self) -> torch.dtype:
+        return next((parameter.dtype for parameter in self.parameters()), torch.float32)
+
     @torch.no_grad()
     def forward(self, pixels: Tensor) -> Tensor:
-        """`pixels: [batch, 3, input_size, input_size]` -> features `[batch, grid * grid, width]`, row by row.
+        """`pixels: [batch, 3, input_size, input_size]` -> features `[batch, grid * grid, width]`, row by row, in the weights' type.
 
         Raises ValueError when the weights do not give the grid that the catalogue states.
         """
-        return grid_from_maps(READERS[self.entry.library].maps(self.backbone, pixels, self.entry), self.entry)
+        maps = READERS[self.entry.library].maps(self.backbone, pixels.to(self.dtype), self.entry)
+        return grid_from_maps(maps, self.entry)
 
 
 def load_encoder(name: str) -> VisionEncoder:

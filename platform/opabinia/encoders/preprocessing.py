@@ -9,6 +9,8 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
+from opabinia.encoders.reading import resized
+
 if TYPE_CHECKING:
     from opabinia.encoders.entry import EncoderEntry
 
@@ -18,16 +20,20 @@ def pixels_from_image(image: Image.Image, entry: EncoderEntry) -> Tensor:
 
     A picture that is still in its file is decoded by the first encoder that asks and kept for the others.
     """
-    fitted = _fitted(image.convert("RGB"), entry)
-    pixels = torch.from_numpy(np.array(fitted)).permute(2, 0, 1).float() / 255
+    fitted = _fitted(image.convert("RGB"), entry, entry.shared_size or entry.input_size)
+    pixels = _normalised(torch.from_numpy(np.array(fitted)).permute(2, 0, 1).float() / 255, entry)
+    return resized(pixels[None], entry.input_size, entry.shared_interpolation)[0]
+
+
+def _normalised(pixels: Tensor, entry: EncoderEntry) -> Tensor:
     if entry.normalisation == "picture":
         return _standardised(pixels)
     mean, std = (torch.tensor(values)[:, None, None] for values in (entry.mean, entry.std))
     return (pixels - mean) / std
 
 
-def _fitted(image: Image.Image, entry: EncoderEntry) -> Image.Image:
-    size = (entry.input_size, entry.input_size)
+def _fitted(image: Image.Image, entry: EncoderEntry, side: int) -> Image.Image:
+    size = (side, side)
     if entry.fit == "crop":
         return ImageOps.fit(image, size, Image.Resampling.BICUBIC)
     square = _padded(image, entry.fill or entry.mean) if entry.fit == "pad" else image

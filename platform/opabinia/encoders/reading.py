@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 if TYPE_CHECKING:
-    from opabinia.encoders.entry import EncoderEntry
+    from opabinia.encoders.entry import EncoderEntry, Interpolation
 
 
 def map_from_tokens(tokens: Tensor, leading: int, name: str) -> Tensor:
@@ -35,7 +35,7 @@ def grid_from_maps(maps: Sequence[Tensor], entry: EncoderEntry) -> Tensor:
     Raises ValueError when grid or width are not what the catalogue states.
     """
     side = entry.grid * entry.unshuffle
-    sized = [_resized(single, side, entry) for single in maps]
+    sized = [resized(single, side, entry.interpolation) for single in maps]
     _check([single.shape[2] * single.shape[3] for single in sized], side * side, "tokens", entry)
     joined = torch.cat(sized, dim=1)
     folded = functional.pixel_unshuffle(joined, entry.unshuffle) if entry.unshuffle > 1 else joined
@@ -43,13 +43,16 @@ def grid_from_maps(maps: Sequence[Tensor], entry: EncoderEntry) -> Tensor:
     return folded.flatten(2).transpose(1, 2)
 
 
-def _resized(single: Tensor, side: int, entry: EncoderEntry) -> Tensor:
-    if entry.interpolation is None or tuple(single.shape[2:]) == (side, side):
-        return single
-    aligned = entry.interpolation == "bilinear, corners aligned"
+def resized(maps: Tensor, side: int, interpolation: Interpolation | None) -> Tensor:
+    """`[batch, channels, any, any]` -> `[batch, channels, side, side]`; as they are without interpolation or where they fit."""
+    if interpolation is None or tuple(maps.shape[2:]) == (side, side):
+        return maps
+    aligned, antialiased = interpolation == "bilinear, corners aligned", interpolation == "bilinear, antialiased"
     # In float32 whatever the weights are in, as the published models do.
-    resized = functional.interpolate(single.float(), (side, side), mode="bilinear", align_corners=aligned)
-    return resized.to(single.dtype)
+    answer = functional.interpolate(
+        maps.float(), (side, side), mode="bilinear", align_corners=aligned, antialias=antialiased
+    )
+    return answer.to(maps.dtype)
 
 
 def _check(given: Sequence[int], stated: int, what: str, entry: EncoderEntry) -> None:

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from opabinia.encoders.loading import VisionEncoder
+    from opabinia.models.eagle.towers import Profile
     from opabinia.models.multimodal import MultimodalModel
 
 
@@ -18,6 +20,18 @@ def load_cambrian(folder: Path | str, language_model: str | None = None) -> Mult
     from opabinia.models.cambrian.load import read_cambrian
 
     return read_cambrian(Path(folder), language_model)
+
+
+def load_eagle(
+    folder: Path | str, profile: Profile = "eagle_release"
+) -> tuple[MultimodalModel, tuple[VisionEncoder, ...]]:
+    """Load a checkpoint in the layout of the released Eagle models: the model, and its encoders with the folder's weights.
+
+    profile: at which size CLIP reads pictures, as the released code runs it or as the paper says. Raises ValueError as `load_cambrian`.
+    """
+    from opabinia.models.eagle.load import read_eagle
+
+    return read_eagle(Path(folder), profile)
 
 
 def load_projector(model: MultimodalModel, file: Path | str) -> None:

@@ -17,23 +17,28 @@ from opabinia.storage.packaged import PREFIX, weights_location
 
 def load(entry: EncoderEntry) -> nn.Module:
     """Raises ValueError when the repository holds weights of another network."""
+    return part_of(pretrained(entry.weights, entry.model or "AutoModel", entry.part), entry)
+
+
+def pretrained(weights: str, model: str, part: str) -> nn.Module:
+    """The whole model of the class `model`. Raises ValueError when weights of the `part` that is needed are missing."""
     import transformers
     from transformers.utils import logging
 
     # Loading reports what an encoder legitimately lacks (a pooler), on every worker; anything else is refused here.
     logging.set_verbosity_error()
     logging.disable_progress_bar()
-    library: Any = getattr(transformers, entry.model or "AutoModel")
+    library: Any = getattr(transformers, model)
     # Where a repository has no safetensors, transformers reads its other file with weights_only.
-    safetensors = True if entry.weights.startswith(PREFIX) else None
-    model, report = library.from_pretrained(
-        weights_location(entry.weights), use_safetensors=safetensors, output_loading_info=True
+    safetensors = True if weights.startswith(PREFIX) else None
+    loaded, report = library.from_pretrained(
+        weights_location(weights), use_safetensors=safetensors, output_loading_info=True
     )
     # transformers fills what it does not find with random numbers.
-    missing = [name for name in sorted(report["missing_keys"]) if name.startswith(entry.part) and "pooler." not in name]
+    missing = [name for name in sorted(report["missing_keys"]) if name.startswith(part) and "pooler." not in name]
     if missing:
         raise ValueError(f"{len(missing)} parameters are not in it, among them {missing[0]}; correct model or part")
-    return part_of(model, entry)
+    return loaded
 
 
 def part_of(model: nn.Module, entry: EncoderEntry) -> nn.Module:

@@ -20,7 +20,7 @@ def build(entry: EncoderEntry, pretrained: bool = False) -> nn.Module:
     network = library.create_model(
         name, pretrained=pretrained, num_classes=0, pretrained_cfg_overlay=overlay, **_input_size(name, entry)
     )
-    return _without_class_token(network) if entry.classless else network
+    return without_class_token(network) if entry.classless else network
 
 
 def load(entry: EncoderEntry) -> nn.Module:
@@ -45,8 +45,11 @@ def _input_size(name: str, entry: EncoderEntry) -> dict[str, int]:
     return {} if native else {"img_size": entry.input_size}
 
 
-def _without_class_token(network: Any) -> nn.Module:
-    # Eagle (Shi et al. 2024) takes the token away right after the embedding, so that no patch ever attends to it.
+def without_class_token(network: Any) -> nn.Module:
+    """A vision transformer that has lost its class token before the first block (Shi et al. 2024, released code).
+
+    Eagle takes the token away right after the embedding, so that no patch ever attends to it.
+    """
     network.pos_embed = nn.Parameter(network.pos_embed[:, network.num_prefix_tokens :].detach().clone())
     network.cls_token, network.num_prefix_tokens = None, 0
     return network

@@ -1,8 +1,8 @@
 """The encoders of the Cambrian-1 study (Tong et al. 2024, table 9) and the towers of its released models.
 
 Every tower gets the picture padded to a square with its mean colour. The study interpolates the large maps of convolutional
-and dense encoders, and of DINOv2 at 518 pixels, to 24 x 24; the others keep the grid they have. Widths are those of the
-features (the paper's table gives CLIP's projection).
+and dense encoders, and of DINOv2 at 518 pixels, to 24 x 24, and those of the diffusion model to 32 x 32; the others keep the
+grid they have. Widths are those of the features (the paper's table gives CLIP's projection).
 """
 
 from __future__ import annotations
@@ -151,6 +151,16 @@ _DENSE_AND_CLASS_SUPERVISED = (
     ),
 )  # fmt: skip
 
+_GENERATIVE = (
+    EncoderEntry(
+        id="cambrian/sd21-512", family="generative", architecture="Stable Diffusion 2.1", library="python",
+        weights="stabilityai/stable-diffusion-2-1", model="opabinia.encoders.backbones.diffusion:load",
+        input_size=512, mean=HALF, std=HALF, patch=8, grid=32, width=3520, leading_tokens=0, layer=(0, 1, 2, 3),
+        post_norm=False, interpolation="bilinear", parameters=900_062_224, licence="CreativeML Open RAIL++-M", fit="pad",
+        fill=CLIP_MEAN,
+    ),
+)  # fmt: skip
+
 # The released models read four towers: cambrian/clip-l-336 and these, resized for a spatial vision aggregator of 24 x 24.
 _RELEASED = (
     EncoderEntry(
@@ -173,4 +183,4 @@ _RELEASED = (
     ),
 )  # fmt: skip
 
-ENTRIES = (*_LANGUAGE_SUPERVISED, *_SELF_SUPERVISED, *_DENSE_AND_CLASS_SUPERVISED, *_RELEASED)
+ENTRIES = (*_LANGUAGE_SUPERVISED, *_SELF_SUPERVISED, *_DENSE_AND_CLASS_SUPERVISED, *_GENERATIVE, *_RELEASED)

@@ -1,0 +1,1 @@
+"""Checkpoints in the layout of the released Eagle models (Shi et al. 2024)."""
