@@ -19,6 +19,9 @@ from opabinia.features.table import FeatureReader
 from tests.features.conftest import save_pictures
 from tests.features.encoders import ENCODERS, SmallEncoders
 
+# Every build starts actors in a Ray of its own.
+pytestmark = pytest.mark.e2e
+
 
 @pytest.fixture(autouse=True)
 def small_fragments(monkeypatch: pytest.MonkeyPatch, local_ray: None) -> None:
