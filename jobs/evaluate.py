@@ -29,20 +29,14 @@ def _evaluate(settings: EvaluateSettings) -> None:
     from opabinia.evaluation.table import render_table
     from opabinia.models.answering import load_answerer
     from opabinia.training.scorer import open_scorer
+    from opabinia.winner import fetch_winner
 
     scorer = open_scorer(settings.benchmark)
-    folder = settings.checkpoint or _champion(settings)
+    folder = settings.checkpoint or fetch_winner(settings)
     answerer = load_answerer(folder)
     model = answerer.model.config
     scored = scorer.score(answerer, folder.name, model.encoders, model.connector.type, seed=settings.seed)
     print(f"{folder}\n\n{render_table([scored.report])}", flush=True)
-
-
-def _champion(settings: EvaluateSettings) -> Path:
-    from opabinia.tracking.champion import fetch_champion
-
-    tracking = settings.tracking
-    return fetch_champion(tracking.uri, tracking.model_name, settings.output / "champions")
 
 
 if __name__ == "__main__":

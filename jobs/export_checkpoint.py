@@ -37,8 +37,9 @@ def _export(settings: ExportSettings) -> None:
     from opabinia.models.huggingface.export import write_huggingface
     from opabinia.models.opening import open_checkpoint
     from opabinia.training.card import model_card
+    from opabinia.winner import fetch_winner
 
-    source = settings.checkpoint or _champion(settings)
+    source = settings.checkpoint or fetch_winner(settings)
     opened = open_checkpoint(source)
     if opened.encoders is not None:
         raise ValueError(
@@ -48,13 +49,6 @@ def _export(settings: ExportSettings) -> None:
     write = write_huggingface if settings.layout == "transformers" else write_cambrian
     write(opened.model, opened.tokenizer, settings.folder, card)
     print(f"{settings.folder}: {source} in the layout of {settings.layout}", flush=True)
-
-
-def _champion(settings: ExportSettings) -> Path:
-    from opabinia.tracking.champion import fetch_champion
-
-    tracking = settings.tracking
-    return fetch_champion(tracking.uri, tracking.model_name, settings.output / "champions")
 
 
 if __name__ == "__main__":

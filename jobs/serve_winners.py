@@ -36,13 +36,12 @@ def _serve(settings: ServeSettings) -> None:
 
     from opabinia.preparation import claim_output
     from opabinia.serving.deploy import deploy, stop
-    from opabinia.tracking.champion import fetch_champion
+    from opabinia.winner import fetch_winner
 
     claim_output(settings)
     # Ray Serve reports every step of a deployment; those stand in its own logs too. Its import sets the level back.
     logging.getLogger("ray.serve").setLevel(logging.WARNING)
-    serving, tracking = settings.serving, settings.tracking
-    folder = fetch_champion(tracking.uri, tracking.model_name, settings.output / "champions")
+    serving, folder = settings.serving, fetch_winner(settings)
     _connect(settings.detach)
     url = deploy(serving, {serving.model_name: folder})
     _print_instructions(settings, url, folder)
