@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from opabinia.experiment import Experiment
-from opabinia.preparation import absolute_paths, check_sweep, claim_output
+from opabinia.preparation import absolute_paths, check_sweep, claim_output, save_tokenizer
 
 
 def experiment(output: Path, name: str = "mine", **changes: object) -> Experiment:
@@ -53,3 +53,29 @@ def test_paths_become_absolute_for_workers_that_run_elsewhere(tmp_path: Path) ->
     source = resolved.data.sources["a"]
     for path in (resolved.output, source.shards, source.images, resolved.benchmark.folder, resolved.benchmark.images):
         assert Path(path).is_absolute()
+
+
+def spoken(folder: Path) -> str:
+    from opabinia.models.language_models import load_tokenizer
+
+    message = {"role": "user", "content": "red ?"}
+    return str(load_tokenizer(str(folder)).apply_chat_template([message], tokenize=False, add_generation_prompt=True))
+
+
+def test_runs_read_the_language_models_own_tokenizer_or_one_that_speaks_the_asked_format(tmp_path: Path) -> None:
+    data = {"sources": {"a": {"shards": "s", "images": "i", "conversation": "plain"}}}
+    own = save_tokenizer(experiment(tmp_path, data=data))
+    vicuna = save_tokenizer(experiment(tmp_path, data={**data, "conversation": "vicuna_v1", "system": "be brief"}))
+    assert spoken(own) == "<s><user>red ?<assistant>"
+    assert spoken(vicuna) == "<s>be brief USER: red ? ASSISTANT:"
+    assert own != vicuna
+    assert save_tokenizer(experiment(tmp_path, data=data)) == own
+
+
+def test_a_format_that_the_language_model_cannot_speak_is_refused_before_any_run(tmp_path: Path) -> None:
+    sources = {"a": {"shards": "s", "images": "i"}}
+    with pytest.raises(ValueError, match=r"^conversation: 'llama_3' needs the token '<\|begin_of_text\|>'"):
+        save_tokenizer(experiment(tmp_path, data={"sources": sources, "conversation": "llama_3"}))
+    sources["a"]["conversation"] = "phi3"
+    with pytest.raises(ValueError, match=r"^conversation: 'phi3' needs the token '<\|system\|>'"):
+        save_tokenizer(experiment(tmp_path, data={"sources": sources}))

@@ -5,12 +5,20 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
 
 from opabinia.encoders.catalogue import find_encoder
 from opabinia.evaluation.questions import BenchmarkConfig, load_questions
 from opabinia.experiment import Experiment
+from opabinia.storage.atomic import whole_folder
 from opabinia.sweeps.space import trials
 from opabinia.training.inputs import TrainingInputs, save_inputs
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+    from opabinia.data.audit import Audit
 
 _OWNER = "experiment.json"
 
@@ -74,34 +82,82 @@ def check_sweep(experiment: Experiment) -> tuple[str, ...]:
 
 
 def prepare(experiment: Experiment, encoders: tuple[str, ...]) -> Path:
-    """Write the world, audit the data, compute the features of `encoders`; returns the inputs file that runs read.
+    """Settle the tokenizer, write the world, audit the data, compute the features of `encoders`; returns the file that runs read.
 
     Ray must be running. Raises ValueError for anything that would make every run fail or mislead, before any run starts.
     """
+    tokenizer = save_tokenizer(experiment)
     if experiment.world:
         from opabinia.burgess.world import write_world
 
         print(f"world: {write_world(experiment.world)}", flush=True)
-    image_keys = {name: _audit(experiment, name) for name in {stage.data: None for stage in experiment.stages}}
+    audits = {name: _audit(experiment, name, tokenizer) for name in {stage.data: None for stage in experiment.stages}}
+    image_keys = {name: audit.images for name, audit in audits.items()}
     benchmark_keys = _benchmark_keys(experiment.benchmark)
     pictures = _pictures(experiment, image_keys, benchmark_keys)
     features = _features(experiment, encoders, pictures) if experiment.cache.enabled else None
-    inputs = TrainingInputs(image_keys=image_keys, benchmark_keys=benchmark_keys, features=features)
+    inputs = TrainingInputs(
+        tokenizer=tokenizer,
+        rejected={name: audit.rejected_lines for name, audit in audits.items()},
+        image_keys=image_keys,
+        benchmark_keys=benchmark_keys,
+        features=features,
+    )
     path = experiment.output / "inputs.json"
     save_inputs(inputs, path)
     return path
 
 
-def _audit(experiment: Experiment, name: str) -> dict[str, str]:
-    from opabinia.data.audit import audit_source, enforce_limit, write_quarantine
+def save_tokenizer(experiment: Experiment) -> Path:
+    """Write the language model's tokenizer, speaking in the experiment's conversation format, to where every run reads it.
 
-    audit = audit_source(name, experiment.data.sources[name])
+    The folder is named after its content. Raises ValueError naming the field when there is no tokenizer, or it cannot speak in a
+    format that the data ask for.
+    """
+    from opabinia.data.tokenizer import load_tokenizer
+
+    tokenizer: Any = _speaking_tokenizer(experiment)
+    with TemporaryDirectory() as scratch:
+        tokenizer.save_pretrained(scratch)
+        files = {file.name: file.read_bytes() for file in sorted(Path(scratch).iterdir())}
+    digest = hashlib.sha256(b"".join(name.encode() + content for name, content in files.items())).hexdigest()
+    folder = experiment.output / "tokenizers" / digest[:12]
+    if not folder.exists():
+        with whole_folder(folder) as unfinished:
+            for name, content in files.items():
+                (unfinished / name).write_bytes(content)
+    for conversation in {None, *(source.conversation for source in experiment.data.sources.values())}:
+        load_tokenizer(str(folder), conversation)
+    return folder
+
+
+def _speaking_tokenizer(experiment: Experiment) -> PreTrainedTokenizerFast:
+    from opabinia.data.conversations.speaking import speak
+    from opabinia.data.tokenizer import has_fast_tokenizer, load_tokenizer
+    from opabinia.models import language_models
+
+    conversation, system = experiment.data.conversation, experiment.data.system
+    location = language_models.language_model_location(experiment.language_model)
+    if has_fast_tokenizer(location):
+        return load_tokenizer(location, conversation, system)
+    tokenizer = language_models.load_tokenizer(experiment.language_model)
+    if conversation is not None:
+        speak(tokenizer, conversation, system)
+    return tokenizer
+
+
+def _audit(experiment: Experiment, name: str, tokenizer: Path) -> Audit:
+    from opabinia.data.audit import audit_source, enforce_limit, write_quarantine
+    from opabinia.data.trainable import TextEncoding
+
+    source = experiment.data.sources[name]
+    audit = audit_source(name, source, TextEncoding(str(tokenizer), experiment.data.max_length, source.conversation))
     quarantine = experiment.output / "quarantine" / f"{name}.jsonl"
     quarantine.parent.mkdir(parents=True, exist_ok=True)
     write_quarantine(audit.rejected, quarantine)
     print(f"data.{name}: {audit.records} records, {len(audit.rejected)} rejected ({quarantine})", flush=True)
     enforce_limit(audit, experiment.data.max_rejected, quarantine)
-    return audit.images
+    return audit
 
 
 def _benchmark_keys(config: BenchmarkConfig) -> dict[str, str]:

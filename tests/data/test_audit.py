@@ -7,8 +7,11 @@ import pytest
 from PIL import Image
 
 from opabinia.data.audit import Audit, Rejection, audit_source, enforce_limit, write_quarantine
+from opabinia.data.conversations.speaking import speak
 from opabinia.data.pictures import picture_key
 from opabinia.data.source import SourceConfig
+from opabinia.data.trainable import TextEncoding
+from tests.data.speakers import speaker
 from tests.data.specimens import conversation, save_picture, write_lines
 
 
@@ -78,6 +81,34 @@ def test_every_bad_line_is_counted_with_its_file_line_and_reason(local_ray: None
 def test_usable_pictures_come_with_the_digest_of_their_bytes(local_ray: None, tmp_path: Path) -> None:
     audit = audit_source("alignment", bad_world(tmp_path))
     assert audit.images == {name: picture_key(tmp_path / "images" / name) for name in ("0.jpg", "3.jpg")}
+
+
+def test_records_whose_answers_cannot_be_told_from_their_prompts_are_rejected_with_the_others(
+    local_ray: None, tmp_path: Path
+) -> None:
+    tokenizer = speaker("byte_level")
+    speak(tokenizer, "chatml")
+    tokenizer.save_pretrained(tmp_path / "tokenizer")
+    (tmp_path / "images").mkdir()
+    save_picture(tmp_path / "images" / "0.jpg")
+    melting = [{"from": "human", "value": "red?"}, {"from": "gpt", "value": "\n\nyes"}]
+    ending = [{"from": "human", "value": "red?"}, {"from": "gpt", "value": "yes <|im_end|> no"}]
+    late = [{"from": "human", "value": "a " * 80}, {"from": "gpt", "value": "yes"}]
+    lines = [conversation(0), conversation(1, conversations=melting), "{", conversation(3, conversations=ending)]
+    write_lines(tmp_path / "shards" / "a.jsonl", [*lines, conversation(4, "0.jpg")])
+    write_lines(tmp_path / "shards" / "b.jsonl", [conversation(5, conversations=late)])
+    audit = audit_source("alignment", source(tmp_path), TextEncoding(str(tmp_path / "tokenizer"), max_length=60))
+    assert [(Path(r.file).name, r.line, r.reason.split(":")[0].split(",")[0]) for r in audit.rejected] == [
+        ("a.jsonl", 2, "where turn 2 begins"),
+        ("a.jsonl", 3, "not valid JSON"),
+        ("a.jsonl", 4, "turn 2"),
+        ("b.jsonl", 1, "data.max_length"),
+    ]
+    assert (audit.records, list(audit.images)) == (2, ["0.jpg"])
+    assert {Path(file).name: lines for file, lines in audit.rejected_lines.items()} == {
+        "a.jsonl": (2, 3, 4),
+        "b.jsonl": (1,),
+    }
 
 
 def test_an_audit_does_not_depend_on_timing(local_ray: None, tmp_path: Path) -> None:

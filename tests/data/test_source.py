@@ -52,3 +52,28 @@ def test_a_data_set_needs_a_source_and_a_sensible_limit() -> None:
         DataConfig(sources={})
     with pytest.raises(ValidationError, match="max_rejected"):
         DataConfig(sources={"alignment": source("x")}, max_rejected=1.5)
+
+
+def data(**changes: object) -> DataConfig:
+    return DataConfig.model_validate({"sources": {"a": {"shards": "s", "images": "i"}}, **changes})
+
+
+def test_an_unknown_conversation_format_is_refused_with_the_nearest() -> None:
+    with pytest.raises(ValidationError, match=r"conversation: unknown .* 'lama_3'; did you mean 'llama_3'"):
+        data(conversation="lama_3")
+    with pytest.raises(ValidationError, match=r"conversation: unknown .* 'plane'; did you mean 'plain'"):
+        SourceConfig(shards="s", images="i", conversation="plane")
+
+
+def test_captions_alone_are_no_format_for_a_whole_experiment() -> None:
+    with pytest.raises(
+        ValidationError, match=r"conversation: 'plain' drops the questions.*sources\.NAME\.conversation"
+    ):
+        data(conversation="plain")
+
+
+def test_a_system_text_needs_a_format_with_a_place_for_it() -> None:
+    assert data(conversation="vicuna_v1", system="").system == ""
+    for conversation in (None, "gemma"):
+        with pytest.raises(ValidationError, match=r"system: .* takes no system text"):
+            data(conversation=conversation, system="Be brief.")

@@ -101,6 +101,33 @@ def test_rejected_lines_and_unknown_pictures_are_left_out_and_the_count_still_ho
     assert Counter(number(row) for row in rows(stream(bad, tokenizer_folder, samples=6))) == {1: 3, 3: 3}
 
 
+def test_lines_that_the_audit_rejected_are_left_out_of_every_epoch(
+    local_ray: None, source: SourceConfig, tokenizer_folder: str, number: Any
+) -> None:
+    rejected = {str(Path(source.shards) / "1.jsonl"): (1, 4), str(Path(source.shards) / "3.jsonl"): (1,)}
+    found = [number(row) for row in rows(stream(source, tokenizer_folder, samples=74, rejected=rejected))]
+    assert sorted(found[:37]) == sorted(found[37:]) == sorted({*range(40)} - {3, 6, 20})
+
+
+def test_a_record_whose_mask_cannot_be_built_is_never_trained_on(
+    local_ray: None, source: SourceConfig, tokenizer_folder: str, tmp_path: Path, number: Any
+) -> None:
+    ended = [{"from": "human", "value": "red"}, {"from": "gpt", "value": "blue </s> 7"}]
+    write_lines(tmp_path / "a.jsonl", [conversation(1), conversation(7, conversations=ended), conversation(2)])
+    bad = SourceConfig(shards=str(tmp_path), images=source.images)
+    assert {number(row) for row in rows(stream(bad, tokenizer_folder, samples=9))} == {1, 2}
+    write_lines(tmp_path / "a.jsonl", [conversation(7, conversations=ended)])
+    with pytest.raises(Exception, match=r"none of its records can be trained on; one: turn 2: the answer holds"):
+        rows(stream(bad, tokenizer_folder, samples=9))
+
+
+def test_a_source_is_written_in_its_own_format(local_ray: None, source: SourceConfig, tokenizer_folder: str) -> None:
+    plain = source.model_copy(update={"conversation": "plain"})
+    found = rows(stream(plain, tokenizer_folder, samples=20, image_keys=KEYS))
+    assert {row["input_ids"].index(IMAGE_TOKEN) for row in found} == {1}
+    assert all(row["labels"][2:] == row["input_ids"][2:] for row in found)
+
+
 def test_long_records_are_cut_and_those_without_an_answer_left_replaced(
     local_ray: None, source: SourceConfig, tokenizer_folder: str, tmp_path: Path
 ) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from itertools import islice
+from functools import partial
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from opabinia.data.pipeline import cluster_cpus, ordered_dataset
 from opabinia.data.records import RecordError, parse_record
 from opabinia.data.shards import read_lines
 from opabinia.data.source import SourceConfig, images_folder, list_shards
+from opabinia.data.trainable import TextEncoding
 from opabinia.storage.atomic import whole_text
 
 LINES_PER_TABLE = 256
@@ -48,20 +50,28 @@ class Audit:
     images: dict[str, str]
 
     @property
+    def rejected_lines(self) -> dict[str, tuple[int, ...]]:
+        """File -> numbers from 1 of its rejected lines."""
+        by_file = groupby(self.rejected, lambda rejection: rejection.file)
+        return {file: tuple(rejection.line for rejection in found) for file, found in by_file}
+
+    @property
     def lines(self) -> int:
         """How many lines that are not blank the shards hold."""
         return self.records + len(self.rejected)
 
 
-def audit_source(name: str, source: SourceConfig) -> Audit:
+def audit_source(name: str, source: SourceConfig, encoding: TextEncoding | None = None) -> Audit:
     """Check every line and picture of a source, shards in parallel; the result does not depend on timing.
+
+    With `encoding`, a record must also become tokens of which exactly its answers are supervised.
 
     Ray must be running. Raises ValueError naming the field when there are no shards or no images folder.
     """
     shards = [str(shard) for shard in list_shards(name, source)]
     images = str(images_folder(name, source))
     items = [{"shard": index, "path": path, "images": images} for index, path in enumerate(shards)]
-    findings = ordered_dataset(items, _check_shard, at_once=cluster_cpus())
+    findings = ordered_dataset(items, partial(_check_shard, encoding), at_once=cluster_cpus())
     records, rejected, keys = 0, list[Rejection](), dict[str, str]()
     rows: Iterable[dict[str, Any]] = findings.iter_rows()
     for row in rows:
@@ -94,19 +104,21 @@ def enforce_limit(audit: Audit, limit: float, quarantine: Path) -> None:
     )
 
 
-def _check_shard(item: Mapping[str, Any]) -> Iterator[ArrowTable]:
-    findings = _findings(item["shard"], Path(item["path"]), Path(item["images"]))
+def _check_shard(encoding: TextEncoding | None, item: Mapping[str, Any]) -> Iterator[ArrowTable]:
+    findings = _findings(item["shard"], Path(item["path"]), Path(item["images"]), encoding)
     while chunk := list(islice(findings, LINES_PER_TABLE)):
         yield pa.Table.from_pylist(chunk, schema=LINE_SCHEMA)
 
 
-def _findings(shard: int, path: Path, images: Path) -> Iterator[dict[str, Any]]:
+def _findings(shard: int, path: Path, images: Path, encoding: TextEncoding | None) -> Iterator[dict[str, Any]]:
     """One row a line; a picture that many lines share is decoded once."""
     keys = dict[str, tuple[str, str]]()
     for number, line in read_lines(path):
         finding = {"shard": shard, "line": number, "reason": "", "image": "", "key": ""}
         try:
             record = parse_record(line, str(path), number)
+            if encoding is not None:
+                encoding.encode(record)
         except RecordError as error:
             yield finding | {"reason": str(error)}
             continue

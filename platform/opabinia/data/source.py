@@ -5,9 +5,10 @@ from __future__ import annotations
 import glob
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from opabinia.config import Config
+from opabinia.data.conversations.formats import find_format
 
 
 class SourceConfig(Config):
@@ -18,6 +19,15 @@ class SourceConfig(Config):
 
     images: str = Field(min_length=1)
     """Folder that the records' image paths are relative to."""
+
+    conversation: str | None = None
+    """The conversation format of this source alone (plain, for captions), or null for the one that all others have."""
+
+    @model_validator(mode="after")
+    def _conversation_is_known(self) -> SourceConfig:
+        if self.conversation is not None:
+            find_format(self.conversation, "conversation")
+        return self
 
 
 class DataConfig(Config):
@@ -31,6 +41,27 @@ class DataConfig(Config):
 
     max_length: int = Field(default=128, ge=8)
     """Tokens of text kept per record; an image counts as one."""
+
+    conversation: str | None = None
+    """How turns are written for the language model: vicuna_v1, llama_3, chatml, phi3 …, or null for its own chat template."""
+
+    system: str | None = None
+    """The text before the first turn, in place of the conversation format's own; empty for none."""
+
+    @model_validator(mode="after")
+    def _conversation_is_known(self) -> DataConfig:
+        spoken = None if self.conversation is None else find_format(self.conversation, "conversation")
+        if spoken and not spoken.questions:
+            raise ValueError(
+                f"conversation: {self.conversation!r} drops the questions, which scoring and serving need; "
+                "give it to a source (sources.NAME.conversation)"
+            )
+        if self.system is not None and (spoken is None or spoken.system is None):
+            raise ValueError(
+                f"system: {self.conversation or 'a chat template of its own'} takes no system text from here; "
+                "set conversation to a format that has a place for one"
+            )
+        return self
 
 
 def list_shards(name: str, source: SourceConfig) -> list[Path]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import ray.data
@@ -14,11 +15,10 @@ import ray.data
 from opabinia.data.arrow import ArrowTable, pa
 from opabinia.data.order import Visit, plan_visits, shuffled
 from opabinia.data.pipeline import ordered_dataset
-from opabinia.data.prompts import IGNORE, IMAGE_TOKEN, encode_conversation
 from opabinia.data.records import Record, RecordError, parse_record
 from opabinia.data.shards import read_lines
 from opabinia.data.source import SourceConfig, images_folder, list_shards
-from opabinia.data.tokenizer import load_tokenizer
+from opabinia.data.trainable import TextEncoding
 
 Row = dict[str, Any]
 
@@ -44,19 +44,21 @@ def stream_source(
     samples: int,
     image_keys: Mapping[str, str],
     max_length: int,
+    rejected: Mapping[str, Sequence[int]] = MappingProxyType({}),
 ) -> ray.data.Dataset:
     """Exactly `samples` rows {input_ids, labels, image, image_key}, epochs repeating, the same order for the same seed.
 
-    `image_keys` maps a record's image path to the sha256 of the file, as the audit found it; records whose picture is
-    not in it are left out, as are lines that do not parse. Raises ValueError when nothing can be used.
+    `image_keys` maps a record's image path to the sha256 of the file, and `rejected` a file to line numbers, as the audit found
+    them; records whose picture is not in it are left out, as are rejected lines, lines that do not parse, and records whose answers
+    cannot be told from their prompts. Raises ValueError when nothing can be used.
     """
     reader = ShardReader(
         shards=tuple(list_shards(name, source)),
         images=str(images_folder(name, source)),
         image_keys=dict(image_keys),
-        tokenizer_folder=tokenizer_folder,
+        rejected={file: frozenset(lines) for file, lines in rejected.items()},
+        encoding=TextEncoding(tokenizer_folder, max_length, source.conversation),
         seed=seed,
-        max_length=max_length,
     )
     try:
         visits = plan_visits(len(reader.shards), lru_cache(None)(reader.count_rows), seed=seed, samples=samples)
@@ -72,13 +74,13 @@ class ShardReader:
     shards: tuple[Path, ...]
     images: str
     image_keys: dict[str, str]
-    tokenizer_folder: str
+    rejected: dict[str, frozenset[int]]
+    encoding: TextEncoding
     seed: int
-    max_length: int
 
     def count_rows(self, shard: int) -> int:
         """How many records of the shard can be used, as far as can be told without tokenizing."""
-        return sum(self._parse(shard, number, line) is not None for number, line in read_lines(self.shards[shard]))
+        return sum(self._is_usable(shard, number, line) for number, line in read_lines(self.shards[shard]))
 
     def tables(self, visit: Mapping[str, Any]) -> Iterator[ArrowTable]:
         """The rows of one visit in small tables, so that the first batch does not wait for the whole shard."""
@@ -87,41 +89,47 @@ class ShardReader:
             yield pa.Table.from_pylist(chunk, schema=ROW_SCHEMA)
 
     def rows(self, visit: Visit) -> Iterator[Row]:
-        """Exactly `visit.rows` rows; a record that max_length leaves no answer of gives its place to the next one."""
+        """Exactly `visit.rows` rows; a record that cannot be trained on after all gives its place to the next one."""
         lines = list(read_lines(self.shards[visit.shard]))
         order = shuffled(len(lines), self.seed, visit.epoch, visit.shard)
-        remaining = visit.rows
+        remaining, reason = visit.rows, ""
         while remaining:
             before = remaining
             for index in order:
-                row = self._row(visit.shard, *lines[index])
-                if row is not None:
-                    yield row
-                    remaining -= 1
+                try:
+                    row = self._row(visit.shard, *lines[index])
+                except RecordError as error:
+                    reason = str(error)
+                    continue
+                yield row
+                remaining -= 1
                 if not remaining:
                     return
             if remaining == before:
-                shard = self.shards[visit.shard]
-                raise ValueError(f"data.max_length: {self.max_length} tokens leave no answer in {shard}; raise it")
+                raise ValueError(f"{self.shards[visit.shard]}: none of its records can be trained on; one: {reason}")
 
-    def _parse(self, shard: int, number: int, line: str) -> Record | None:
+    def _is_usable(self, shard: int, number: int, line: str) -> bool:
         try:
-            record = parse_record(line, str(self.shards[shard]), number)
+            self._parse(shard, number, line)
         except RecordError:
-            return None
-        return record if record.image is None or record.image in self.image_keys else None
+            return False
+        return True
 
-    def _row(self, shard: int, number: int, line: str) -> Row | None:
+    def _parse(self, shard: int, number: int, line: str) -> Record:
+        file = str(self.shards[shard])
+        if number in self.rejected.get(file, ()):
+            raise RecordError("the audit rejected it")
+        record = parse_record(line, file, number)
+        if record.image is not None and record.image not in self.image_keys:
+            raise RecordError("the audit did not accept its picture")
+        return record
+
+    def _row(self, shard: int, number: int, line: str) -> Row:
         record = self._parse(shard, number, line)
-        if record is None:
-            return None
-        encoded = encode_conversation(load_tokenizer(self.tokenizer_folder), record.turns)
-        input_ids, labels = encoded.input_ids[: self.max_length], encoded.labels[: self.max_length]
-        if all(label == IGNORE for label in labels) or (record.image is not None and IMAGE_TOKEN not in input_ids):
-            return None
+        encoded = self.encoding.encode(record)
         return {
-            "input_ids": input_ids,
-            "labels": labels,
+            "input_ids": encoded.input_ids,
+            "labels": encoded.labels,
             "image": "" if record.image is None else str(Path(self.images) / record.image),
             "image_key": "" if record.image is None else self.image_keys[record.image],
         }

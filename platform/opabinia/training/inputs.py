@@ -1,4 +1,4 @@
-"""What preparation leaves for every run of an experiment: which pictures may be used, and where their features are."""
+"""What preparation leaves for every run of an experiment: which records and pictures may be used, and how they are read."""
 
 from __future__ import annotations
 
@@ -8,7 +8,13 @@ from opabinia.config import Config
 
 
 class TrainingInputs(Config):
-    """Pictures that passed the audit, by the sha256 of their bytes."""
+    """The tokenizer, and what passed the audit: pictures by the sha256 of their bytes, and all lines but the rejected ones."""
+
+    tokenizer: Path
+    """Folder of the tokenizer, whose chat template writes the experiment's conversations."""
+
+    rejected: dict[str, dict[str, tuple[int, ...]]]
+    """Per data source: file -> numbers from 1 of the lines that no run may train on."""
 
     image_keys: dict[str, dict[str, str]]
     """Per data source: image path relative to its images folder -> key."""

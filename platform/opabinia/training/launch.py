@@ -13,7 +13,6 @@ from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 
 from opabinia.data.pipeline import execution_options
 from opabinia.data.stream import stream_source
-from opabinia.models.language_models import language_model_location
 from opabinia.training.inputs import TrainingInputs, load_inputs
 from opabinia.training.run import RunConfig
 
@@ -67,9 +66,10 @@ def _stream(run: RunConfig, place: int, inputs: TrainingInputs) -> ray.data.Data
     return stream_source(
         stage.data,
         run.data.sources[stage.data],
-        tokenizer_folder=language_model_location(run.model.language_model),
+        tokenizer_folder=str(inputs.tokenizer),
         seed=run.seed * 1000 + place,
         samples=stage.steps * stage.batch,
         image_keys=inputs.image_keys[stage.data],
         max_length=run.data.max_length,
+        rejected=inputs.rejected[stage.data],
     )

@@ -58,7 +58,7 @@ def train_worker(settings: dict[str, Any]) -> None:
     torch.set_num_threads(run.workers.threads)
     torch.manual_seed(run.seed)
     inputs = load_inputs(run.inputs)
-    tokenizer = load_tokenizer(run.model.language_model)
+    tokenizer = load_tokenizer(str(inputs.tokenizer))
     model = MultimodalModel(run.model, load_language_model(run.model.language_model))
     workers = ray.train.get_context().get_world_size()
     wrapped = ray.train.torch.prepare_model(model) if workers > 1 else model
