@@ -34,6 +34,7 @@ def _train(experiment: Experiment) -> None:
     from opabinia.sweeps.driver import run_trials
     from opabinia.sweeps.publish import publish_trial
     from opabinia.tracking.mlflow_runs import open_sweep, run_page
+    from opabinia.training.inputs import load_inputs
 
     ray.init(logging_level=logging.WARNING, log_to_driver=False)
     started = time.strftime("%Y%m%d-%H%M%S")
@@ -43,7 +44,8 @@ def _train(experiment: Experiment) -> None:
     run = single_run(experiment, prepare(experiment, experiment.encoders))
     tracking = experiment.tracking
     tracked = open_sweep(
-        tracking.uri, tracking.experiment, run.name, sweep_id=f"{run.name}-{started}", params=run,
+        tracking.uri, tracking.experiment, run.name, sweep_id=f"{run.name}-{started}",
+        params={**dict(run), "rejected": load_inputs(run.inputs).rejected_counts},
         files=[folder / "experiment.yaml"],
     )  # fmt: skip
     (outcome,) = run_trials([run], folder, lambda _: tracked)

@@ -74,6 +74,7 @@ def test_mlflow_holds_a_parent_run_and_one_nested_run_per_trial(sweep: Finished,
     (parent,) = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
     trials = [run for run in runs if run.data.tags.get("mlflow.parentRunId") == parent.info.run_id]
     assert len(trials) == 4
+    assert parent.data.params["rejected.alignment"] == "0"
     assert {artifact.path for artifact in client.list_artifacts(parent.info.run_id)} >= {"ablation", "experiment.yaml"}
     for trial in trials:
         losses = client.get_metric_history(trial.info.run_id, "loss")

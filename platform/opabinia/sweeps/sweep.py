@@ -14,6 +14,7 @@ from opabinia.sweeps.space import SweepConfig
 from opabinia.tracking.config import TrackingConfig
 from opabinia.tracking.mlflow_runs import open_sweep, open_trial
 from opabinia.tracking.tracked_run import TrackedRun
+from opabinia.training.inputs import load_inputs
 from opabinia.training.run import RunConfig
 
 
@@ -49,7 +50,7 @@ def run_sweep(
         tracking.experiment,
         name,
         sweep_id=sweep_id,
-        params={"trials": len(runs), "sweep": config},
+        params={"trials": len(runs), "sweep": config, "rejected": load_inputs(runs[0].inputs).rejected_counts},
         files=[settings],
     )
 

@@ -25,6 +25,11 @@ class TrainingInputs(Config):
     features: Path | None
     """The feature table, or None when every run encodes pictures itself."""
 
+    @property
+    def rejected_counts(self) -> dict[str, int]:
+        """How many lines of each data source no run trains on."""
+        return {source: sum(map(len, files.values())) for source, files in self.rejected.items()}
+
 
 def save_inputs(inputs: TrainingInputs, path: Path) -> None:
     from opabinia.storage.atomic import whole_text
