@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
+import torch
+from PIL import Image
 from torch import Tensor
 
 from connectors.settings.sva import SvaSettings
 from opabinia.data.records import PLACEHOLDER, Turn
-from opabinia.models.answering import ModelAnswerer, Prompt
+from opabinia.models import load_cambrian
+from opabinia.models.answering import Answer, ModelAnswerer, Prompt
 from tests.models.small import random_features, small_model, tokenizer
+from tests.models.test_cambrian import FIXTURES
 
 QUESTION = Prompt((Turn("user", f"{PLACEHOLDER}\nis there a circle ?"),), image_key="any")
 
@@ -47,3 +51,19 @@ def test_a_long_neighbour_does_not_change_an_answer(answerer: ModelAnswerer) -> 
     (alone,) = answerer.answer([QUESTION], max_new_tokens=4)
     beside, _ = answerer.answer([QUESTION, Prompt((Turn("user", "blue " * 60),))], max_new_tokens=4)
     assert alone == beside
+
+
+def test_the_padding_of_a_published_models_pictures_is_left_out() -> None:
+    """16 x 5 pixels fill 2.5 rows of a grid of 8 x 8, of which 2 are kept; a separator ends each row."""
+    model = load_cambrian(FIXTURES / "sva_square")
+
+    def features(prompts: Sequence[Prompt]) -> list[Tensor]:
+        generator = torch.Generator().manual_seed(0)
+        return [torch.randn(len(prompts), grid.side**2, grid.width, generator=generator) for grid in model.grids]
+
+    def ask(image: Image.Image) -> Answer:
+        prompt = Prompt((Turn("user", f"{PLACEHOLDER} is there a circle ?"),), image)
+        return ModelAnswerer(model, tokenizer(), features).answer([prompt], max_new_tokens=3)[0]
+
+    square, wide = ask(Image.new("RGB", (16, 16))), ask(Image.new("RGB", (16, 5)))
+    assert square.prompt_tokens - wide.prompt_tokens == 8 * 9 - 2 * 9
