@@ -1,0 +1,117 @@
+"""Of records with the same text and the same pictures the first stays, and no other record is touched."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from opabinia.data.deduplication.duplicates import Duplicates, deduplicate, find_duplicates, read_contents
+from opabinia.data.deduplication.records import text_number
+from opabinia.data.deduplication.settings import DeduplicationConfig
+from opabinia.data.shards import write_shards
+from tests.data.deduplication.photographs import flipped, photographs, save
+
+HASHES = {"a.png": flipped(0), "b.png": flipped(0, 5), "c.png": flipped(0, 1, 2, 3, 4), "d.png": flipped(2**64 - 1)}
+
+
+def record(answer: str, image: str | list[str] | None = None, question: str = "What is it?") -> dict[str, Any]:
+    turns = [{"from": "human", "value": question}, {"from": "gpt", "value": answer}]
+    return {"id": "1", "conversations": turns} | ({} if image is None else {"image": image})
+
+
+def found_in(records: list[dict[str, Any]], distance: int | None = 2) -> Duplicates:
+    contents = read_contents(records)
+    return find_duplicates(contents, [HASHES[name] for name in contents.names], distance)
+
+
+def test_the_first_of_equal_records_stays() -> None:
+    found = found_in([record("A cat"), record("A dog"), record("A cat"), record("A cat")])
+    assert found.rows.tolist() == [0, 1]
+    assert found.dropped.tolist() == [[2, 0], [3, 0]]
+
+
+@pytest.mark.parametrize("other", ["a  cat\n", " A CAT", "\u00c4 cat", "A\u0308 cat"])
+def test_case_spaces_and_unicode_forms_make_no_difference(other: str) -> None:
+    umlaut = "\u00c4" in other or "\u0308" in other
+    assert text_number(record(other)) == text_number(record("\u00e4 cat" if umlaut else "A cat"))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        record("A cat."),
+        record("cat", question="What is it? A"),
+        record("A cat", question="What is this?"),
+        {"conversations": [{"from": "gpt", "value": "What is it?"}, {"from": "human", "value": "A cat"}]},
+    ],
+)
+def test_other_words_turns_and_roles_are_another_text(other: dict[str, Any]) -> None:
+    assert text_number(other) != text_number(record("A cat"))
+
+
+def test_pictures_count_by_what_they_show() -> None:
+    # b is one bit from a, c four, d all.
+    records = [record("A cat", name) for name in ("a.png", "b.png", "c.png", "d.png", "a.png")]
+    assert found_in(records, 2).first.tolist() == [0, 0, 2, 3, 0]
+    assert found_in(records, 4).first.tolist() == [0, 0, 0, 3, 0]
+    assert found_in(records, 0).first.tolist() == [0, 1, 2, 3, 0]
+
+
+def test_one_picture_with_two_questions_is_two_records() -> None:
+    records = [record("A cat", "a.png"), record("Grey", "a.png", "Which colour?"), record("A cat")]
+    assert found_in(records).rows.tolist() == [0, 1, 2]
+
+
+def test_the_order_and_number_of_pictures_count() -> None:
+    lists = [["a.png", "d.png"], ["d.png", "a.png"], ["a.png"], ["a.png", "a.png"], ["b.png", "d.png"], "a.png"]
+    assert found_in([record("A cat", names) for names in lists]).first.tolist() == [0, 1, 2, 3, 0, 2]
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(["x", "X ", "y"]), st.sampled_from([None, *HASHES])), max_size=12))
+def test_what_is_found_is_what_comparing_all_with_all_finds(rows: list[tuple[str, str | None]]) -> None:
+    # All pictures but b are originals, whatever their order, at one bit; b is a copy of a, or a of b.
+    same = {"a.png": "a.png", "b.png": "a.png"}
+    keys = [(text.strip().lower(), same.get(image or "", image)) for text, image in rows]
+    found = found_in([record(text, image) for text, image in rows], 1)
+    assert found.first.tolist() == [keys.index(key) for key in keys]
+
+
+def test_the_step_reads_shards_and_pictures_and_says_what_it_found(tmp_path: Path) -> None:
+    images, shards, out = tmp_path / "images", tmp_path / "shards", tmp_path / "out"
+    one, other = photographs()[0], photographs()[7]
+    names = [
+        save(one, images / "one.png"),
+        save(one, images / "again.jpg", quality=80),
+        save(one.resize((90, 90)), images / "small.png"),
+        save(other, images / "other.png"),
+        "gone.png",
+    ]
+    write_shards([record("A temple", name) for name in [*names, "gone.png"]], shards, shard_size=2)
+    out.mkdir()
+    found = deduplicate(DeduplicationConfig(workers=2), shards, images, out)
+    assert found.first.tolist() == [0, 0, 0, 3, 4, 4]
+    assert np.load(out / "rows.npy", allow_pickle=False).tolist() == [0, 3, 4]
+    lines = [json.loads(line) for line in (out / "duplicates.jsonl").read_text().splitlines()]
+    assert lines == [{"row": 1, "copy_of": 0}, {"row": 2, "copy_of": 0}, {"row": 5, "copy_of": 4}]
+    report = json.loads((out / "report.json").read_text())
+    assert report == {"records": 6, "kept": 3, "pictures": 5, "unreadable": {"gone.png": "is missing"}}
+
+
+def test_byte_for_byte_only_equal_files_are_the_same(tmp_path: Path) -> None:
+    images, shards, out = tmp_path / "images", tmp_path / "shards", tmp_path / "out"
+    names = [save(photographs()[0], images / name) for name in ("one.png", "copy.png", "again.jpg")]
+    write_shards([record("A temple", name) for name in names], shards, shard_size=9)
+    out.mkdir()
+    assert deduplicate(DeduplicationConfig(distance=None), shards, images, out).first.tolist() == [0, 0, 2]
+
+
+def test_a_folder_without_shards_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="holds no part-"):
+        deduplicate(DeduplicationConfig(), tmp_path, tmp_path, tmp_path)
