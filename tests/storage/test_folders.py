@@ -19,6 +19,8 @@ from tests.storage.conftest import Bucket
 from tests.storage.faulty_s3 import breaks_off, refuses, stalls
 from tests.storage.limits import as_nobody, files_of_at_most
 
+pytestmark = pytest.mark.e2e
+
 FILES = {
     "part-00000.jsonl": b"zero",
     "part-00001.jsonl": b"",

@@ -26,6 +26,8 @@ from tests.storage.faulty_s3 import (
     trickles,
 )
 
+pytestmark = pytest.mark.e2e
+
 CONTENT = bytes(range(256)) * 40
 
 

@@ -31,6 +31,8 @@ from tests.storage.faulty_s3 import (
 )
 from tests.storage.limits import as_nobody, files_of_at_most
 
+pytestmark = pytest.mark.e2e
+
 MEBIBYTE = 1 << 20
 
 # The least that S3 accepts for a part that is not the last.
