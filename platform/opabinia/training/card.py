@@ -23,6 +23,7 @@ _USAGE = """```python
 import opabinia  # tells transformers of the model
 from transformers import AutoModelForCausalLM, AutoProcessor
 
+folder = "."  # where this file is
 model = AutoModelForCausalLM.from_pretrained(folder)
 processor = AutoProcessor.from_pretrained(folder)
 messages = [{"role": "user", "content": [{"type": "image", "path": "picture.jpg"}, {"type": "text", "text": "What is this?"}]}]
@@ -87,6 +88,13 @@ def _training(run: RunConfig) -> Iterator[str]:
     yield ""
     columns = ["stage", "trains", "data", "steps", "batch", "peak learning rate", "schedule", "warm-up", "weight decay"]
     yield from _table(columns, [_stage_row(stage) for stage in run.stages])
+    yield ""
+    # Only the last part of a path: the rest tells of a machine, not of the data.
+    rows = [
+        [name, Path(s.shards).name, s.conversation or run.data.conversation or "the tokenizer's own"]
+        for name, s in run.data.sources.items()
+    ]
+    yield from _table(["data", "shards", "conversation format"], rows)
 
 
 def _stage_row(stage: StageConfig) -> list[str]:
