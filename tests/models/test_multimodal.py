@@ -86,6 +86,11 @@ def test_layers_inside_the_language_model_change_the_answer() -> None:
     assert not torch.allclose(before, model(ids, features).logits)
 
 
+def test_an_encoder_without_features_is_missed() -> None:
+    with pytest.raises(ValueError, match=r"features: 1 tensors for 2 encoders; give one each of burgess/caption-vit, "):
+        small_model(SvaSettings())(torch.tensor([PROMPTS[0]]), random_features(1)[:1])
+
+
 def test_a_layer_that_the_language_model_lacks_is_refused() -> None:
     with pytest.raises(ValueError, match="layer 4 is asked for, but the language model has 4"):
         small_model(SvaSettings(in_llm_count=5))

@@ -125,7 +125,15 @@ class MultimodalModel(nn.Module):
         return llm.get_input_embeddings()(input_ids.masked_fill(input_ids == image_token, 0))
 
     def look(self, features: Sequence[Tensor], asked: Tensor, image_sizes: Sequence[ImageSize] | None) -> Seen:
-        """What the connector makes of each picture. `asked: [images, width]`, see `mean_question`."""
+        """What the connector makes of each picture. `asked: [images, width]`, see `mean_question`.
+
+        Raises ValueError where there are not as many features as encoders.
+        """
+        if len(features) != len(self.grids):
+            names = ", ".join(self.config.encoders)
+            raise ValueError(
+                f"features: {len(features)} tensors for {len(self.grids)} encoders; give one each of {names}"
+            )
         visual = self.connector(features, asked, image_sizes)
         return Seen(self._lay_out(visual.tokens, image_sizes), visual.context)
 
