@@ -86,26 +86,35 @@ def prepare(experiment: Experiment, encoders: tuple[str, ...]) -> Path:
 
     Ray must be running. Raises ValueError for anything that would make every run fail or mislead, before any run starts.
     """
+    inputs, pictures = settle_inputs(experiment)
+    if experiment.cache.enabled:
+        inputs = inputs.model_copy(update={"features": _features(experiment, encoders, pictures)})
+    path = experiment.output / "inputs.json"
+    save_inputs(inputs, path)
+    return path
+
+
+def settle_inputs(experiment: Experiment) -> tuple[TrainingInputs, dict[str, str]]:
+    """Everything of `prepare` but the features: the inputs without them, and key -> file of every picture that a run may ask for."""
     tokenizer = save_tokenizer(experiment)
     if experiment.world:
         from opabinia.burgess.world import write_world
 
         print(f"world: {write_world(experiment.world)}", flush=True)
     audits = {name: _audit(experiment, name, tokenizer) for name in {stage.data: None for stage in experiment.stages}}
-    image_keys = {name: audit.images for name, audit in audits.items()}
-    benchmark_keys = _benchmark_keys(experiment.benchmark)
-    pictures = _pictures(experiment, image_keys, benchmark_keys)
-    features = _features(experiment, encoders, pictures) if experiment.cache.enabled else None
     inputs = TrainingInputs(
         tokenizer=tokenizer,
         rejected={name: audit.rejected_lines for name, audit in audits.items()},
-        image_keys=image_keys,
-        benchmark_keys=benchmark_keys,
-        features=features,
+        image_keys={name: audit.images for name, audit in audits.items()},
+        benchmark_keys=_benchmark_keys(experiment.benchmark),
+        features=None,
     )
-    path = experiment.output / "inputs.json"
-    save_inputs(inputs, path)
-    return path
+    return inputs, _pictures(experiment, inputs.image_keys, inputs.benchmark_keys)
+
+
+def features_folder(experiment: Experiment) -> Path:
+    """Where the experiment's feature table is; each precision has its own, so that changing it back costs nothing."""
+    return experiment.output / f"features-{experiment.cache.precision}.lance"
 
 
 def save_tokenizer(experiment: Experiment) -> Path:
@@ -178,7 +187,9 @@ def _pictures(
 def _features(experiment: Experiment, encoders: tuple[str, ...], pictures: dict[str, str]) -> Path:
     from opabinia.features.build import build_features
 
-    folder = experiment.output / "features.lance"
-    report = build_features(folder, pictures, encoders, batch=experiment.cache.batch)
-    print(f"features: {report}", flush=True)
+    folder, cache = features_folder(experiment), experiment.cache
+    report = build_features(
+        folder, pictures, encoders, precision=cache.precision, budget_gb=cache.budget_gb, batch=cache.batch
+    )
+    print(f"features: {report.rows:,} pictures, {report.bytes / 1e6:.1f} MB written to {folder}", flush=True)
     return folder

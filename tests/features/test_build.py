@@ -15,6 +15,7 @@ from PIL import Image
 
 from opabinia.features import rows
 from opabinia.features.build import build_features
+from opabinia.features.plan import plan_features
 from opabinia.features.table import FeatureReader
 from tests.features.conftest import save_pictures
 from tests.features.encoders import ENCODERS, SmallEncoders
@@ -162,6 +163,44 @@ def test_a_build_survives_the_death_of_the_process_that_encodes(
     check_features(folder, pictures, "mortal", source)
 
 
+def test_what_int8_costs_is_stated_in_the_table_which_ray_data_reads(
+    folder: Path, pictures: dict[str, str], source: SmallEncoders
+) -> None:
+    report = build_features(folder, pictures, ["mean", "wide"], precision="int8", source=source)
+    assert 0 < report.errors["mean"] < 0.01
+    table = rows.open_rows(folder)
+    for encoder, error in report.errors.items():
+        assert rows.stated_of(table, f"{encoder}@1")["relative_error"] == repr(error)
+    assert build_features(folder, pictures, ["mean", "wide"], precision="int8", source=source).errors == report.errors
+    dataset = ray.data.read_lance(str(folder), columns=["image_key", "wide@1", "wide@1:scales"])
+    read = FeatureReader(folder, ["wide"], source=source)
+    for row in dataset.take_all():
+        values = torch.tensor(row["wide@1"]).reshape(2, 8) * torch.tensor(row["wide@1:scales"])[:, None]
+        assert torch.equal(values.float(), read.read([row["image_key"]])["wide"][0])
+
+
+def test_a_budget_that_is_too_small_stops_the_build_before_anything_is_written(
+    folder: Path, pictures: dict[str, str], source: SmallEncoders
+) -> None:
+    with pytest.raises(ValueError, match=r"^cache\.budget_gb: the features take 1\.0 kB"):
+        build_features(folder, pictures, ["wide"], budget_gb=5e-7, source=source)
+    assert not folder.exists()
+    assert source.encoded("wide") == 0
+
+
+def test_the_plan_counts_what_is_missing_and_measures_in_the_process_that_will_encode(
+    folder: Path, pictures: dict[str, str], source: SmallEncoders, tmp_path: Path
+) -> None:
+    build_features(folder, pictures, ["mean"], source=source)
+    grown = pictures | save_pictures(tmp_path / "pictures", 9, first=100)
+    plan = plan_features(folder, grown, ["mean", "slow"], batch=10, source=source)
+    mean, slow = plan.columns
+    assert (plan.pictures, plan.probed, mean.missing, slow.missing) == (39, 10, 9, 39)
+    assert plan.bytes == (9 + 39) * 3 * 2
+    assert slow.encode_s > 0.025
+    assert slow.reading_is_cheaper
+
+
 BUILD = """
 import sys, ray
 address, folder, pictures, log = sys.argv[1:]
@@ -201,6 +240,7 @@ def test_a_killed_build_leaves_a_readable_table_and_the_next_one_continues(
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     assert 0 < filled() < 4
+    (folder / "data" / "left.lance.unfinished").touch()
     check_features(folder, pictures, "mean", source)
     with pytest.raises(ValueError, match="lacks"):
         FeatureReader(folder, ["slow"], source=source).read(list(pictures))
@@ -209,3 +249,4 @@ def test_a_killed_build_leaves_a_readable_table_and_the_next_one_continues(
     build_features(folder, pictures, ["mean", "slow"], batch=30, source=source)
     assert source.encoded("slow") - before <= 30 - kept + 2
     check_features(folder, pictures, "slow", source)
+    assert not list((folder / "data").glob("*.unfinished"))

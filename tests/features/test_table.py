@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,29 +11,15 @@ import torch
 from PIL import Image
 
 from opabinia.features import rows
-from opabinia.features.encoding import FragmentEncoder, to_stored
-from opabinia.features.rows import ColumnFile, commit_files, delete_rows, ensure_columns, ensure_rows, physical_keys
+from opabinia.features.packing import pack
+from opabinia.features.precision import Precision
+from opabinia.features.rounding import column_rounding
+from opabinia.features.rows import delete_rows
 from opabinia.features.table import FeatureReader
 from tests.features.encoders import ENCODERS, SmallEncoders
+from tests.features.writing import write_table
 
 SOURCE = SmallEncoders()
-
-
-def write_table(folder: Path, pictures: dict[str, str], encoders: list[str], *, only: int | None = None) -> None:
-    """Fill the first `only` fragments (all when None)."""
-    import pyarrow as pa
-
-    columns = {encoder: SOURCE.column(encoder) for encoder in encoders}
-    table = ensure_columns(ensure_rows(folder, pictures), columns.values())
-    worker = FragmentEncoder(str(folder), table.data_storage_version, encoders, SOURCE, batch=4, threads=1)
-    for fragment in table.get_fragments()[:only]:
-        paths = [pictures[str(key)] for key in physical_keys(fragment)]
-        item = {"fragment": fragment.fragment_id, "encoders": encoders, "paths": paths}
-        [outcomes] = worker(pa.Table.from_pylist([item]))
-        files = [
-            ColumnFile(o["fragment"], columns[o["encoder"]].name, o["file"], o["bytes"]) for o in outcomes.to_pylist()
-        ]
-        table = commit_files(table, files)
 
 
 @pytest.fixture
@@ -135,7 +122,45 @@ def test_only_the_asked_columns_are_read(table: Path, pictures: dict[str, str]) 
         assert FeatureReader(table, ["mean"], memory_mib=memory_mib, source=SOURCE).read(list(pictures))["mean"].any()
 
 
+@MODES
+@pytest.mark.parametrize("precision", ["float32", "bfloat16", "int8"])
+def test_every_precision_is_read_back_as_it_was_stored(
+    tmp_path: Path, pictures: dict[str, str], small_fragments: None, precision: Precision, memory_mib: int
+) -> None:
+    write_table(tmp_path / "features", pictures, ["wide", "patches"], precision=precision)
+    keys = list(np.random.default_rng(0).choice(list(pictures), size=50))
+    found = FeatureReader(tmp_path / "features", ["patches", "wide"], memory_mib=memory_mib, source=SOURCE).read(keys)
+    for encoder, features in found.items():
+        column = replace(SOURCE.column(encoder), precision=precision)
+        assert torch.equal(features, pack(expected(encoder, pictures, keys), column).unpacked())
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16", "int8"])
+def test_deleted_rows_leave_the_places_of_the_others_in_every_precision(
+    tmp_path: Path, pictures: dict[str, str], small_fragments: None, precision: Precision
+) -> None:
+    write_table(tmp_path / "features", pictures, ["mean"], precision=precision)
+    opened = rows.open_rows(tmp_path / "features")
+    assert opened is not None
+    delete_rows(opened, sorted(pictures)[2:5])
+    kept = sorted(pictures)[:2] + sorted(pictures)[5:]
+    features = FeatureReader(tmp_path / "features", ["mean"], source=SOURCE).read(kept)["mean"]
+    torch.testing.assert_close(features, expected("mean", pictures, kept), rtol=0.02, atol=0.2)
+
+
+def test_a_table_holds_one_precision_of_an_encoder(table: Path, pictures: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match="holds mean@1 as float16, not int8; choose another folder"):
+        write_table(table, pictures, ["mean"], precision="int8")
+
+
+def test_the_error_of_storing_is_in_the_files_of_the_column(table: Path, pictures: dict[str, str]) -> None:
+    opened = rows.open_rows(table)
+    given_all = expected("mean", pictures, list(pictures)).double()
+    change = given_all.half().double() - given_all
+    assert column_rounding(opened, "mean@1").relative_error == pytest.approx(float(change.norm() / given_all.norm()))
+
+
 @pytest.mark.parametrize("value", [1e6, float("nan"), float("inf")])
 def test_values_that_float16_cannot_hold_are_an_error(value: float) -> None:
     with pytest.raises(ValueError, match="float16 cannot hold"):
-        to_stored(torch.full((1, 1, 3), value), SOURCE.column("mean"))
+        pack(torch.full((1, 1, 3), value), SOURCE.column("mean"))

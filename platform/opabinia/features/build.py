@@ -4,30 +4,39 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ray.data import ActorPoolStrategy
 
-from opabinia.data.pipeline import TASK_CPUS, configure_context, free_cpus, one_item_a_block
+from opabinia.data.pipeline import configure_context, one_item_a_block
 from opabinia.features.encoder_source import CatalogueSource, Column, EncoderSource
 from opabinia.features.encoding import FragmentEncoder
+from opabinia.features.plan import missing_bytes
+from opabinia.features.precision import Precision
+from opabinia.features.room import check_room, sole_builder
+from opabinia.features.rounding import column_rounding
 from opabinia.features.rows import (
     ColumnFile,
     commit_files,
     delete_rows,
+    describe_column,
     ensure_columns,
     ensure_rows,
     is_filled,
     physical_keys,
+    remove_unfinished,
+    stated_of,
 )
+from opabinia.features.workers import Workers, free_workers
 
 if TYPE_CHECKING:
     from opabinia.features.rows import LanceTable
 
 Outcome = dict[str, Any]
+_ERROR = "relative_error"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +47,14 @@ class BuildReport:
     bytes: bytes of features that were written.
     seconds: per encoder that was computed, its time for encoding and writing, summed over all processes.
     skipped: encoders whose features were all there.
+    errors: per encoder, how far what is stored is from what it gave, relative to that (Frobenius norms over all pictures).
     """
 
     rows: int
     bytes: int
     seconds: dict[str, float]
     skipped: tuple[str, ...]
+    errors: dict[str, float]
 
 
 def build_features(
@@ -51,6 +62,8 @@ def build_features(
     images: Mapping[str, str],
     encoder_ids: Sequence[str],
     *,
+    precision: Precision = "float16",
+    budget_gb: float | None = None,
     batch: int = 64,
     source: EncoderSource | None = None,
 ) -> BuildReport:
@@ -58,26 +71,34 @@ def build_features(
 
     Only what is missing is computed, and nothing that is stored is rewritten. Ray must be running. Each finished
     fragment is committed at once, so that a build that is killed is continued by the next.
-    Raises ValueError when there are no images, an encoder is unknown, or some could not be computed; the others are
-    stored all the same.
+    Raises ValueError when there are no images, an encoder is unknown, the table is stored in another precision, the disk or
+    the budget (of the whole table) is too small, or some could not be computed; the others are stored all the same.
     """
     if not images:
         raise ValueError("features: there are no pictures to encode; check the images folders of data.sources")
-    source = source or CatalogueSource()
-    columns = {encoder: source.column(encoder) for encoder in dict.fromkeys(encoder_ids)}
-    table = ensure_columns(ensure_rows(Path(folder).absolute(), images), columns.values())
-    work = _plan(table, images, columns)
-    needed = {encoder for item in work for encoder in item["encoders"]}
-    outcomes = list[Outcome]()
-    for finished in _encode(table, work, source, batch) if work else ():
-        table = commit_files(table, [_column_file(outcome, columns) for outcome in finished if not outcome["error"]])
-        outcomes += finished
+    folder, workers = Path(folder).absolute(), free_workers()
+    source = source or CatalogueSource(workers.device, workers.threads)
+    columns = {name: replace(source.column(name), precision=precision) for name in dict.fromkeys(encoder_ids)}
+    with sole_builder(folder):
+        remove_unfinished(folder)
+        check_room(folder, missing_bytes(folder, list(images), list(columns.values())), budget_gb)
+        table = ensure_columns(ensure_rows(folder, images), columns.values())
+        work = _plan(table, images, columns)
+        outcomes = list[Outcome]()
+        for finished in _encode(table, work, columns, source, batch, workers) if work else ():
+            table = commit_files(
+                table, [_column_file(outcome, columns) for outcome in finished if not outcome["error"]]
+            )
+            outcomes += finished
+        errors = _state_errors(table, columns, {outcome["encoder"] for outcome in outcomes})
     _raise_failures(outcomes)
+    needed = {encoder for item in work for encoder in item["encoders"]}
     return BuildReport(
         rows=table.count_rows(),
         bytes=sum(outcome["bytes"] for outcome in outcomes),
         seconds=_seconds(outcomes),
         skipped=tuple(encoder for encoder in columns if encoder not in needed),
+        errors=errors,
     )
 
 
@@ -99,23 +120,29 @@ def _plan(table: LanceTable, images: Mapping[str, str], columns: Mapping[str, Co
 
 
 def _encode(
-    table: LanceTable, work: Sequence[dict[str, Any]], source: EncoderSource, batch: int
+    table: LanceTable,
+    work: Sequence[dict[str, Any]],
+    columns: Mapping[str, Column],
+    source: EncoderSource,
+    batch: int,
+    workers: Workers,
 ) -> Iterator[list[Outcome]]:
     """Outcomes, fragment by fragment, as they come."""
-    free = free_cpus()
+    needed = {encoder for item in work for encoder in item["encoders"]}
     dataset = one_item_a_block(work).map_batches(
         FragmentEncoder,
         batch_size=None,
         batch_format="pyarrow",
-        compute=ActorPoolStrategy(size=max(1, min(free, len(work)))),
-        num_cpus=1 if free else TASK_CPUS,
+        compute=ActorPoolStrategy(size=min(workers.count, len(work))),
+        num_cpus=workers.cpus,
+        num_gpus=workers.gpus,
         fn_constructor_kwargs={
             "folder": table.uri,
             "version": table.data_storage_version,
-            "encoder_ids": list(dict.fromkeys(encoder for item in work for encoder in item["encoders"])),
+            "columns": {encoder: column for encoder, column in columns.items() if encoder in needed},
             "source": source,
             "batch": batch,
-            "threads": 1,
+            "threads": workers.threads,
         },
     )
     configure_context(dataset)
@@ -129,8 +156,20 @@ def _encode(
 
 
 def _column_file(outcome: Outcome, columns: Mapping[str, Column]) -> ColumnFile:
-    name = columns[outcome["encoder"]].name
-    return ColumnFile(outcome["fragment"], name, outcome["file"], outcome["bytes"])
+    names = columns[outcome["encoder"]].names
+    return ColumnFile(outcome["fragment"], names, outcome["file"], outcome["bytes"])
+
+
+def _state_errors(table: LanceTable, columns: Mapping[str, Column], written: Collection[str]) -> dict[str, float]:
+    """Relative error per encoder, which its field is told unless it was told before and nothing was written since."""
+    errors = dict[str, float]()
+    for encoder, column in columns.items():
+        stated = stated_of(table, column.name).get(_ERROR)
+        if encoder in written or stated is None:
+            stated = repr(column_rounding(table, column.name).relative_error)
+            describe_column(table, column.name, {_ERROR: stated})
+        errors[encoder] = float(stated)
+    return errors
 
 
 def _seconds(outcomes: Sequence[Outcome]) -> dict[str, float]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from opabinia.features.keys import column_name
+from opabinia.features.precision import Precision, picture_bytes
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -18,16 +19,27 @@ Encode = Callable[[Sequence["Image.Image"]], "Tensor"]
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """An encoder's column of the table: its name and the shape of one row, [tokens, width]."""
+    """An encoder's column of the table: its name, the shape of one row, [tokens, width], and in which type that is stored."""
 
     name: str
     tokens: int
     width: int
+    precision: Precision = "float16"
 
     @property
     def values(self) -> int:
         """Numbers stored per picture."""
         return self.tokens * self.width
+
+    @property
+    def bytes(self) -> int:
+        """Bytes stored per picture."""
+        return picture_bytes(self.tokens, self.width, self.precision)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The columns of the Lance table that it consists of; int8 has its scales beside it."""
+        return (self.name, f"{self.name}:scales") if self.precision == "int8" else (self.name,)
 
 
 class EncoderSource(Protocol):
@@ -44,7 +56,10 @@ class EncoderSource(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class CatalogueSource:
-    """The encoders of `opabinia.encoders`."""
+    """The encoders of `opabinia.encoders`, run on `device`; `threads` fit pictures to an encoder's input side by side."""
+
+    device: str = "cpu"
+    threads: int = 1
 
     def column(self, encoder_id: str) -> Column:
         """See EncoderSource."""
@@ -55,15 +70,20 @@ class CatalogueSource:
 
     def load(self, encoder_id: str) -> Encode:
         """See EncoderSource."""
+        from concurrent.futures import ThreadPoolExecutor
+
         import torch
 
         from opabinia.encoders.loading import load_encoder
         from opabinia.encoders.preprocessing import pixels_from_image
 
-        encoder = load_encoder(encoder_id)
+        encoder = load_encoder(encoder_id).to(self.device)
+
+        def pixels(image: Image.Image) -> Tensor:
+            return pixels_from_image(image, encoder.entry)
 
         def encode(images: Sequence[Image.Image]) -> Tensor:
-            with torch.inference_mode():
-                return encoder(torch.stack([pixels_from_image(image, encoder.entry) for image in images]))
+            with ThreadPoolExecutor(self.threads) as pool, torch.inference_mode():
+                return encoder(torch.stack(list(pool.map(pixels, images))).to(self.device))
 
         return encode

@@ -1,7 +1,8 @@
 """The Lance table itself: one row a picture, one column an encoder, and each fragment filled column by column.
 
-A fragment is a run of rows with its own files. A column is first added without any data, which costs nothing; then each
-fragment gets one file per column. Every commit is atomic, so that a killed writer leaves the last complete version.
+An encoder stored as int8 has a second column, of scales. A fragment is a run of rows with its own files. A column is first
+added without any data, which costs nothing; then each fragment gets one file per encoder. Every commit is atomic, so that
+a killed writer leaves the last complete version.
 """
 
 from __future__ import annotations
@@ -10,10 +11,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
-from opabinia.data.arrow import ArrowField, ArrowSchema, pa
+from opabinia.data.arrow import ArrowSchema, pa
 from opabinia.features.encoder_source import Column
+from opabinia.features.packing import column_fields
+from opabinia.features.precision import Precision
 
 # Lance is typed in terms of Arrow, which is not: strict type checking ends at this border.
 lance: Any = import_module("lance")
@@ -33,14 +36,18 @@ LanceFileWriter: TypeAlias = Any
 
 KEY = "image_key"
 FRAGMENT_ROWS = 1024
+_UNFINISHED = ".unfinished"
 
 
 @dataclass(frozen=True, slots=True)
 class ColumnFile:
-    """A written file that holds one column of one fragment and is not part of the table before it is committed."""
+    """A written file that holds one encoder's features of one fragment and is not part of the table before it is committed.
+
+    `columns` are those of the Lance table, in the order in which the file holds them.
+    """
 
     fragment: int
-    column: str
+    columns: tuple[str, ...]
     name: str
     size: int
 
@@ -64,17 +71,18 @@ def ensure_rows(folder: Path, keys: Iterable[str]) -> LanceTable:
 
 
 def ensure_columns(table: LanceTable, columns: Iterable[Column]) -> LanceTable:
-    """Add the columns that the table lacks, without data."""
-    new = [column_field(column) for column in columns if column.name not in table.schema.names]
+    """Add the columns that the table lacks, without data. Raises ValueError when one is there in another precision."""
+    new = list[Column]()
+    for column in columns:
+        if column.name not in table.schema.names:
+            new.append(column)
+        elif (stored := stored_column(table, column.name).precision) != column.precision:
+            raise ValueError(
+                f"features: {table.uri} holds {column.name} as {stored}, not {column.precision}; choose another folder"
+            )
     if new:
-        table.add_columns(new)
+        table.add_columns([field for column in new for field in column_fields(column)])
     return table
-
-
-def column_field(column: Column) -> ArrowField:
-    """float16, tokens x width numbers a row, with the shape in the field's metadata."""
-    shape = {"tokens": str(column.tokens), "width": str(column.width)}
-    return pa.field(column.name, pa.list_(pa.float16(), column.values), metadata=shape)
 
 
 def open_writer(path: Path, schema: ArrowSchema, version: str) -> LanceFileWriter:
@@ -82,16 +90,45 @@ def open_writer(path: Path, schema: ArrowSchema, version: str) -> LanceFileWrite
     return lance_file.LanceFileWriter(str(path), schema, version=version)
 
 
+def unfinished_path(folder: Path, name: str) -> Path:
+    """Where a data file is written before it is committed, so that what a killed build leaves is known by its name."""
+    return folder / "data" / f"{name}{_UNFINISHED}"
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Delete what killed builds left behind."""
+    for path in (folder / "data").glob(f"*{_UNFINISHED}"):
+        path.unlink(missing_ok=True)
+
+
 def stored_column(table: LanceTable, name: str) -> Column:
     """The column as the table describes it."""
-    shape: dict[bytes, bytes] = table.schema.field(name).metadata
-    return Column(name, int(shape[b"tokens"]), int(shape[b"width"]))
+    stated = stated_of(table, name)
+    return Column(name, int(stated["tokens"]), int(stated["width"]), cast(Precision, stated["precision"]))
+
+
+def stated_of(table: LanceTable, column: str) -> dict[str, str]:
+    """What the column's field says of itself."""
+    stated: dict[bytes, bytes] = table.schema.field(column).metadata
+    return {key.decode(): value.decode() for key, value in stated.items()}
+
+
+def describe_column(table: LanceTable, column: str, stated: Mapping[str, str]) -> None:
+    """Add to what the column's field says of itself; `table` moves to the new version."""
+    table.update_field_metadata({column: dict(stated)})
 
 
 def is_filled(table: LanceTable, fragment: LanceFragment, column: str) -> bool:
     """Whether the fragment has the column's data; answered from the table's metadata alone."""
     identity = _field_ids(table)[column]
     return any(identity in file.fields for file in fragment.metadata.files)
+
+
+def files_of(table: LanceTable, column: str) -> list[str]:
+    """Names of the data files that hold the column."""
+    identity = _field_ids(table)[column]
+    files = (file for fragment in table.get_fragments() for file in fragment.metadata.files)
+    return [file.path for file in files if identity in file.fields]
 
 
 def physical_keys(fragment: LanceFragment) -> list[str | None]:
@@ -111,14 +148,26 @@ def delete_rows(table: LanceTable, keys: Sequence[str]) -> None:
 
 
 def commit_files(table: LanceTable, files: Sequence[ColumnFile]) -> LanceTable:
-    """Make written files part of the table in one step."""
+    """Make written files part of the table in one step, under their final names."""
     by_fragment = dict[int, list[ColumnFile]]()
     for file in files:
         by_fragment.setdefault(file.fragment, []).append(file)
+        unfinished_path(Path(table.uri), file.name).rename(Path(table.uri) / "data" / file.name)
     ids = _field_ids(table)
     fragments = [_with_files(table, fragment, by_fragment, ids) for fragment in table.get_fragments()]
     operation = lance.LanceOperation.Merge(fragments, table.lance_schema)
     return lance.LanceDataset.commit(table.uri, operation, read_version=table.version)
+
+
+def filled_rows(table: LanceTable, columns: Sequence[str]) -> dict[str, int]:
+    """Key -> row, for the rows that have every column's data; an unfinished build leaves some that do not."""
+    places, start = dict[str, int](), 0
+    for fragment in table.get_fragments():
+        keys: list[str] = fragment.to_table(columns=[KEY])[KEY].to_pylist()
+        if all(is_filled(table, fragment, column) for column in columns):
+            places.update(zip(keys, range(start, start + len(keys)), strict=True))
+        start += len(keys)
+    return places
 
 
 def _with_files(
@@ -127,7 +176,9 @@ def _with_files(
     metadata = fragment.metadata
     major, minor = (int(part) for part in table.data_storage_version.split("."))
     added = [
-        lance.fragment.DataFile(file.name, [ids[file.column]], [0], major, minor, file.size)
+        lance.fragment.DataFile(
+            file.name, [ids[column] for column in file.columns], list(range(len(file.columns))), major, minor, file.size
+        )
         for file in files.get(fragment.fragment_id, ())
     ]
     metadata.files = [*metadata.files, *added]

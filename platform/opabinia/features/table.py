@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from opabinia.features.encoder_source import CatalogueSource, Column, EncoderSource
-from opabinia.features.rows import KEY, is_filled, open_rows, stored_column
+from opabinia.features.packing import Packed, column_fields, numbers_of, packed_from
+from opabinia.features.rows import filled_rows, open_rows, stored_column
 
 if TYPE_CHECKING:
-    from opabinia.data.arrow import ArrowArray
+    from opabinia.data.arrow import ArrowTable
     from opabinia.features.rows import LanceTable
 
 MEMORY_MIB = 1024
-_BYTES_PER_VALUE = 2
-
-Grid = np.ndarray[Any, np.dtype[np.float16]]
 
 
 class FeatureReader:
@@ -42,8 +40,8 @@ class FeatureReader:
         self.folder = Path(folder)
         self._table = _open(self.folder)
         self._columns = _find_columns(self._table, self.folder, encoder_ids, source or CatalogueSource())
-        self._places = _filled_rows(self._table, [column.name for column in self._columns.values()])
-        size = sum(column.values for column in self._columns.values()) * _BYTES_PER_VALUE * self._table.count_rows()
+        self._places = filled_rows(self._table, [column.name for column in self._columns.values()])
+        size = sum(column.bytes for column in self._columns.values()) * self._table.count_rows()
         self._held = self._hold() if size <= memory_mib << 20 else None
 
     def read(self, image_keys: Sequence[str]) -> dict[str, Tensor]:
@@ -57,32 +55,42 @@ class FeatureReader:
             raise ValueError(f"features: {self.folder} lacks {len(missing)} of the pictures ({shown}); build it again")
         rows = torch.tensor([self._places[key] for key in image_keys], dtype=torch.long)
         if self._held is not None:
-            return {encoder: held.index_select(0, rows).float() for encoder, held in self._held.items()}
+            return {encoder: _selected(held, rows) for encoder, held in self._held.items()}
         return self._take(rows)
 
-    def _hold(self) -> dict[str, Tensor]:
-        rows = self._table.count_rows()
-        held: dict[str, Grid] = {
-            e: np.empty((rows, c.tokens, c.width), dtype=np.float16) for e, c in self._columns.items()
-        }
-        names, start = [column.name for column in self._columns.values()], 0
-        for batch in self._table.to_batches(columns=names, batch_size=256, scan_in_order=True):
-            for encoder, column in self._columns.items():
-                held[encoder][start : start + batch.num_rows] = _grid(batch[column.name], column)
-            start += batch.num_rows
-        return {encoder: torch.as_tensor(grid) for encoder, grid in held.items()}
+    def _hold(self) -> dict[str, Packed]:
+        parts = self._table.to_batches(columns=self._names(), batch_size=256, scan_in_order=True)
+        return self._packed(parts, self._table.count_rows())
 
     def _take(self, rows: Tensor) -> dict[str, Tensor]:
         distinct, back = np.unique(rows.numpy(), return_inverse=True)
-        names = [column.name for column in self._columns.values()]
-        found = self._table.take(distinct.tolist(), columns=names)
-        grids = dict[str, Tensor]()
-        for encoder, column in self._columns.items():
-            parts = [_grid(chunk, column) for chunk in found[column.name].chunks]
-            empty: Grid = np.empty((0, column.tokens, column.width), dtype=np.float16)
-            grid: Grid = np.concatenate([empty, *parts])
-            grids[encoder] = torch.as_tensor(grid[back]).float()
-        return grids
+        parts = self._table.take(distinct.tolist(), columns=self._names()).to_batches()
+        found = self._packed(parts, len(distinct))
+        return {encoder: _selected(packed, torch.from_numpy(back)) for encoder, packed in found.items()}
+
+    def _packed(self, parts: Iterable[ArrowTable], rows: int) -> dict[str, Packed]:
+        arrays = {
+            field.name: np.empty((rows, field.type.list_size), dtype=field.type.value_type.to_pandas_dtype())
+            for column in self._columns.values()
+            for field in column_fields(column)
+        }
+        start = 0
+        for part in parts:
+            for name, array in arrays.items():
+                array[start : start + part.num_rows] = numbers_of(part[name], array.shape[1])
+            start += part.num_rows
+        return {
+            encoder: packed_from([torch.from_numpy(arrays[name]) for name in column.names], column)
+            for encoder, column in self._columns.items()
+        }
+
+    def _names(self) -> list[str]:
+        return [name for column in self._columns.values() for name in column.names]
+
+
+def _selected(packed: Packed, rows: Tensor) -> Tensor:
+    scales = None if packed.scales is None else packed.scales.index_select(0, rows)
+    return Packed(packed.values.index_select(0, rows), scales).unpacked()
 
 
 def _open(folder: Path) -> LanceTable:
@@ -100,21 +108,3 @@ def _find_columns(
         if column.name not in table.schema.names:
             raise ValueError(f"features: {folder} holds nothing of {encoder} with its present weights; build it again")
     return {encoder: stored_column(table, column.name) for encoder, column in columns.items()}
-
-
-def _filled_rows(table: LanceTable, columns: Sequence[str]) -> dict[str, int]:
-    """Key -> row, for the rows that have every column's data; an unfinished build leaves some that do not."""
-    places, start = dict[str, int](), 0
-    for fragment in table.get_fragments():
-        keys: list[str] = fragment.to_table(columns=[KEY])[KEY].to_pylist()
-        if all(is_filled(table, fragment, column) for column in columns):
-            places.update(zip(keys, range(start, start + len(keys)), strict=True))
-        start += len(keys)
-    return places
-
-
-def _grid(rows: ArrowArray, column: Column) -> Grid:
-    """Arrow rows -> float16 [rows, tokens, width], read-only and without a copy."""
-    # Not `flatten`, which leaves out null rows and would shift all that follow.
-    values = rows.values.slice(rows.offset * column.values, len(rows) * column.values)
-    return values.to_numpy(zero_copy_only=False).reshape(len(rows), column.tokens, column.width)
