@@ -72,7 +72,7 @@ def _load(library_class: Any, name: str, **options: Any) -> Any:
         return library_class.from_pretrained(place, **options)
     except ImportError as error:
         raise ValueError(f"language_model: {name!r} needs a package that is not here: {_first_line(error)}") from error
-    except OSError as error:
+    except (OSError, ValueError) as error:
         known = ", ".join(LANGUAGE_MODELS)
         raise ValueError(
             f"language_model: {name!r} cannot be loaded ({_first_line(error)}); name a folder or one of: {known}"
