@@ -45,7 +45,7 @@ def _train(experiment: Experiment) -> None:
     tracking = experiment.tracking
     tracked = open_sweep(
         tracking.uri, tracking.experiment, run.name, sweep_id=f"{run.name}-{started}",
-        params={**dict(run), "rejected": load_inputs(run.inputs).rejected_counts},
+        params={**dict(run), "rejected": load_inputs(run.inputs).rejected},
         files=[folder / "experiment.yaml"],
     )  # fmt: skip
     (outcome,) = run_trials([run], folder, lambda _: tracked)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from opabinia.encoders.catalogue import find_encoder
 from opabinia.evaluation.questions import BenchmarkConfig, load_questions
 from opabinia.experiment import Experiment
+from opabinia.storage.addresses import absolute_address
 from opabinia.storage.atomic import whole_folder
 from opabinia.sweeps.space import trials
 from opabinia.training.inputs import TrainingInputs, save_inputs
@@ -18,7 +20,7 @@ from opabinia.training.inputs import TrainingInputs, save_inputs
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
-    from opabinia.data.audit import Audit
+    from opabinia.data.audited import AuditedSource
 
 _OWNER = "experiment.json"
 
@@ -30,7 +32,9 @@ def absolute_paths(experiment: Experiment) -> Experiment:
         return str(Path(path).absolute())
 
     sources = {
-        name: source.model_copy(update={"shards": absolute(source.shards), "images": absolute(source.images)})
+        name: source.model_copy(
+            update={"shards": absolute_address(source.shards), "images": absolute_address(source.images)}
+        )
         for name, source in experiment.data.sources.items()
     }
     benchmark = experiment.benchmark
@@ -104,12 +108,12 @@ def settle_inputs(experiment: Experiment) -> tuple[TrainingInputs, dict[str, str
     audits = {name: _audit(experiment, name, tokenizer) for name in {stage.data: None for stage in experiment.stages}}
     inputs = TrainingInputs(
         tokenizer=tokenizer,
-        rejected={name: audit.rejected_lines for name, audit in audits.items()},
-        image_keys={name: audit.images for name, audit in audits.items()},
+        audits={name: audit.folder for name, audit in audits.items()},
+        rejected={name: audit.summary.rejected for name, audit in audits.items()},
         benchmark_keys=_benchmark_keys(experiment.benchmark),
         features=None,
     )
-    return inputs, _pictures(experiment, inputs.image_keys, inputs.benchmark_keys)
+    return inputs, _pictures(experiment, audits.values(), inputs.benchmark_keys)
 
 
 def features_folder(experiment: Experiment) -> Path:
@@ -155,18 +159,18 @@ def _speaking_tokenizer(experiment: Experiment) -> PreTrainedTokenizerFast:
     return tokenizer
 
 
-def _audit(experiment: Experiment, name: str, tokenizer: Path) -> Audit:
-    from opabinia.data.audit import audit_source, enforce_limit, write_quarantine
+def _audit(experiment: Experiment, name: str, tokenizer: Path) -> AuditedSource:
+    from opabinia.data.audit import audit_source, enforce_limit
+    from opabinia.data.audited import QUARANTINE_NAME
     from opabinia.data.trainable import TextEncoding
 
     source = experiment.data.sources[name]
-    audit = audit_source(name, source, TextEncoding(str(tokenizer), experiment.data.max_length, source.conversation))
-    quarantine = experiment.output / "quarantine" / f"{name}.jsonl"
-    quarantine.parent.mkdir(parents=True, exist_ok=True)
-    write_quarantine(audit.rejected, quarantine)
-    print(f"data.{name}: {audit.records} records, {len(audit.rejected)} rejected ({quarantine})", flush=True)
-    enforce_limit(audit, experiment.data.max_rejected, quarantine)
-    return audit
+    encoding = TextEncoding(str(tokenizer), experiment.data.max_length, source.conversation)
+    audited = audit_source(name, source, encoding, experiment.output / "audits")
+    rejected, quarantine = audited.summary.rejected, audited.folder / QUARANTINE_NAME
+    print(f"data.{name}: {audited.records:,} records, {rejected:,} rejected ({quarantine})", flush=True)
+    enforce_limit(audited, experiment.data.max_rejected)
+    return audited
 
 
 def _benchmark_keys(config: BenchmarkConfig) -> dict[str, str]:
@@ -175,12 +179,11 @@ def _benchmark_keys(config: BenchmarkConfig) -> dict[str, str]:
 
 
 def _pictures(
-    experiment: Experiment, image_keys: dict[str, dict[str, str]], benchmark_keys: dict[str, str]
+    experiment: Experiment, audits: Iterable[AuditedSource], benchmark_keys: dict[str, str]
 ) -> dict[str, str]:
-    """Key -> file of every picture that a run may ask for, each content once."""
-    folders = {name: Path(source.images) for name, source in experiment.data.sources.items()}
-    pictures = {key: str(folders[name] / image) for name, keys in image_keys.items() for image, key in keys.items()}
+    """Key -> address of every picture that a run may ask for, each content once."""
     benchmark = Path(experiment.benchmark.images)
+    pictures = dict(picture for audited in audits for picture in audited.pictures())
     return {**pictures, **{key: str(benchmark / image) for image, key in benchmark_keys.items()}}
 
 

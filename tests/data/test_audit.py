@@ -2,13 +2,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
 
-from opabinia.data.audit import Audit, Rejection, audit_source, enforce_limit, write_quarantine
+from opabinia.data.audit import audit_source, enforce_limit
+from opabinia.data.audited import AuditedShard, AuditedSource, AuditSummary
 from opabinia.data.conversations.speaking import speak
 from opabinia.data.pictures import picture_key
+from opabinia.data.records import parse_record
 from opabinia.data.source import SourceConfig
 from opabinia.data.trainable import TextEncoding
 from tests.data.speakers import speaker
@@ -57,9 +60,20 @@ def bad_world(folder: Path) -> SourceConfig:
     return source(folder)
 
 
-def test_every_bad_line_is_counted_with_its_file_line_and_reason(local_ray: None, tmp_path: Path) -> None:
-    audit = audit_source("alignment", bad_world(tmp_path))
-    found = [(Path(r.file).name, r.line, r.reason) for r in audit.rejected]
+@pytest.fixture
+def encoding(tokenizer_folder: str) -> TextEncoding:
+    return TextEncoding(tokenizer_folder, max_length=64)
+
+
+def quarantine(audited: AuditedSource) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (audited.folder / "quarantine.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
+def test_every_bad_line_is_counted_with_its_file_line_and_reason(
+    local_ray: None, tmp_path: Path, encoding: TextEncoding
+) -> None:
+    audited = audit_source("alignment", bad_world(tmp_path), encoding, tmp_path / "audits")
+    found = [(Path(r["file"]).name, r["line"], r["reason"]) for r in quarantine(audited)]
     expected = [
         ("a.jsonl", 3, "0 <image> placeholders for 1 image(s)"),
         ("a.jsonl", 5, "image path '../outside.jpg' leaves the images folder"),
@@ -75,12 +89,62 @@ def test_every_bad_line_is_counted_with_its_file_line_and_reason(local_ray: None
     assert [(file, line) for file, line, _ in found] == [(file, line) for file, line, _ in expected]
     for (_, _, reason), (_, _, beginning) in zip(found, expected, strict=True):
         assert reason.startswith(beginning)
-    assert (audit.records, audit.lines) == (4, 14)
+    assert (audited.counts, audited.summary.rejected) == ((3, 1), 10)
 
 
-def test_usable_pictures_come_with_the_digest_of_their_bytes(local_ray: None, tmp_path: Path) -> None:
-    audit = audit_source("alignment", bad_world(tmp_path))
-    assert audit.images == {name: picture_key(tmp_path / "images" / name) for name in ("0.jpg", "3.jpg")}
+def test_usable_records_come_with_their_places_lengths_and_pictures(
+    local_ray: None, tmp_path: Path, encoding: TextEncoding
+) -> None:
+    audited = audit_source("alignment", bad_world(tmp_path), encoding, tmp_path / "audits")
+    keys = {name: picture_key(tmp_path / "images" / name) for name in ("0.jpg", "3.jpg")}
+    rows = audited.rows(0, ["line", "offset", "size", "tokens", "images", "keys"]).to_pylist()
+    content = (tmp_path / "shards" / "a.jsonl").read_bytes()
+    assert [row["line"] for row in rows] == [1, 2, 4]
+    for row in rows:
+        record = parse_record(content[row["offset"] : row["offset"] + row["size"]].decode(), "", 1)
+        assert (row["images"], row["keys"]) == (list(record.images), [keys[image] for image in record.images])
+        assert row["tokens"] == len(encoding.encode(record).input_ids)
+    assert dict(audited.pictures()) == {key: str(tmp_path / "images" / name) for name, key in keys.items()}
+
+
+def test_a_record_with_several_pictures_needs_all_of_them(
+    local_ray: None, tmp_path: Path, encoding: TextEncoding
+) -> None:
+    for index in range(2):
+        save_picture(tmp_path / "images" / f"{index}.jpg", shade=90 * index)
+    asked = [{"from": "human", "value": "<image> red <image> ?"}, {"from": "gpt", "value": "blue"}]
+    both, one_absent = (
+        {"image": images, "conversations": asked} for images in (["1.jpg", "0.jpg"], ["1.jpg", "2.jpg"])
+    )
+    write_lines(tmp_path / "shards" / "a.jsonl", [both, one_absent])
+    audited = audit_source("alignment", source(tmp_path), encoding, tmp_path / "audits")
+    (row,) = audited.rows(0, ["images", "keys"]).to_pylist()
+    assert row["images"] == ["1.jpg", "0.jpg"]
+    assert row["keys"] == [picture_key(tmp_path / "images" / image) for image in row["images"]]
+    assert [entry["reason"] for entry in quarantine(audited)] == ["image '2.jpg' is missing"]
+
+
+def test_an_unchanged_source_is_not_read_again_and_a_changed_one_is(
+    local_ray: None, tmp_path: Path, encoding: TextEncoding
+) -> None:
+    world, root = bad_world(tmp_path), tmp_path / "audits"
+    first = audit_source("alignment", world, encoding, root)
+    written = (first.folder / "records.arrow").stat().st_mtime_ns
+    assert audit_source("alignment", world, encoding, root) == first
+    assert (first.folder / "records.arrow").stat().st_mtime_ns == written
+    save_picture(tmp_path / "images" / "absent.jpg")
+    assert audit_source("alignment", world, encoding, root).records == first.records + 1
+    assert audit_source("alignment", world, TextEncoding(encoding.tokenizer_folder, 32), root).folder != first.folder
+
+
+def test_shards_without_a_usable_record_keep_their_numbers(
+    local_ray: None, tmp_path: Path, encoding: TextEncoding
+) -> None:
+    for name, lines in {"a": ["{"], "b": [], "c": [conversation(1)], "d": []}.items():
+        write_lines(tmp_path / "shards" / f"{name}.jsonl", lines)
+    audited = audit_source("alignment", source(tmp_path), encoding, tmp_path / "audits")
+    assert audited.counts == (0, 0, 1, 0)
+    assert [audited.rows(shard, ["line"]).num_rows for shard in range(4)] == [0, 0, 1, 0]
 
 
 def test_records_whose_answers_cannot_be_told_from_their_prompts_are_rejected_with_the_others(
@@ -97,56 +161,66 @@ def test_records_whose_answers_cannot_be_told_from_their_prompts_are_rejected_wi
     lines = [conversation(0), conversation(1, conversations=melting), "{", conversation(3, conversations=ending)]
     write_lines(tmp_path / "shards" / "a.jsonl", [*lines, conversation(4, "0.jpg")])
     write_lines(tmp_path / "shards" / "b.jsonl", [conversation(5, conversations=late)])
-    audit = audit_source("alignment", source(tmp_path), TextEncoding(str(tmp_path / "tokenizer"), max_length=60))
-    assert [(Path(r.file).name, r.line, r.reason.split(":")[0].split(",")[0]) for r in audit.rejected] == [
+    encoding = TextEncoding(str(tmp_path / "tokenizer"), max_length=60)
+    audited = audit_source("alignment", source(tmp_path), encoding, tmp_path / "audits")
+    assert [
+        (Path(r["file"]).name, r["line"], r["reason"].split(":")[0].split(",")[0]) for r in quarantine(audited)
+    ] == [
         ("a.jsonl", 2, "where turn 2 begins"),
         ("a.jsonl", 3, "not valid JSON"),
         ("a.jsonl", 4, "turn 2"),
         ("b.jsonl", 1, "data.max_length"),
     ]
-    assert (audit.records, list(audit.images)) == (2, ["0.jpg"])
-    assert {Path(file).name: lines for file, lines in audit.rejected_lines.items()} == {
-        "a.jsonl": (2, 3, 4),
-        "b.jsonl": (1,),
-    }
+    assert audited.counts == (2, 0)
 
 
-def test_an_audit_does_not_depend_on_timing(local_ray: None, tmp_path: Path) -> None:
+def test_an_audit_does_not_depend_on_timing(local_ray: None, tmp_path: Path, encoding: TextEncoding) -> None:
     lines = {f"{shard:02d}": [conversation(0) if i % 3 else "{" for i in range(shard * 20)] for shard in range(1, 9)}
     for name, shard in lines.items():
         write_lines(tmp_path / "shards" / f"{name}.jsonl", shard)
-    first, second = (audit_source("alignment", source(tmp_path)) for _ in range(2))
-    assert first == second
-    assert [r.file for r in first.rejected] == sorted(r.file for r in first.rejected)
+    first, second = (
+        audit_source("alignment", source(tmp_path), encoding, tmp_path / root) for root in ("first", "second")
+    )
+    for file in ("records.arrow", "quarantine.jsonl", "audit.json"):
+        assert (first.folder / file).read_bytes() == (second.folder / file).read_bytes()
 
 
-def test_the_quarantine_file_holds_one_object_a_line(tmp_path: Path) -> None:
-    path = tmp_path / "run" / "quarantine.jsonl"
-    rejections = (Rejection("a.jsonl", 3, "image 'é.jpg' is missing"), Rejection("b.jsonl", 1, "not valid JSON"))
-    write_quarantine(rejections, path)
-    assert [Rejection(**json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()] == list(rejections)
+def test_an_audit_that_fails_leaves_nothing_that_looks_like_one(
+    local_ray: None, tmp_path: Path, encoding: TextEncoding
+) -> None:
+    write_lines(tmp_path / "shards" / "a.jsonl", [conversation(1)])
+    with pytest.raises(Exception, match=r"language_model: no tokenizer\.json"):
+        audit_source("alignment", source(tmp_path), TextEncoding(str(tmp_path), 64), tmp_path / "audits")
+    assert list((tmp_path / "audits").iterdir()) == []
 
 
-def audited(good: int, bad: int) -> Audit:
-    rejected = tuple(Rejection(f"/data/{i}.jsonl", i, f"reason {i}") for i in range(bad))
-    return Audit("alignment", good, rejected, {})
+@pytest.fixture
+def audited(tmp_path: Path) -> Any:
+    def build(good: int, bad: int) -> AuditedSource:
+        entries = ({"file": f"/data/{i}.jsonl", "line": i, "reason": f"reason {i}"} for i in range(bad))
+        write_lines(tmp_path / "quarantine.jsonl", entries)
+        shard = AuditedShard(address="/data/a.jsonl", bytes=1, records=good)
+        return AuditedSource(tmp_path, AuditSummary(source="alignment", images="/i", shards=(shard,), rejected=bad))
+
+    return build
 
 
-def test_bad_records_up_to_the_limit_pass() -> None:
-    enforce_limit(audited(99, 1), 0.01, Path("q.jsonl"))
-    enforce_limit(audited(5, 0), 0.0, Path("q.jsonl"))
+def test_bad_records_up_to_the_limit_pass(audited: Any) -> None:
+    enforce_limit(audited(99, 1), 0.01)
+    enforce_limit(audited(5, 0), 0.0)
 
 
-def test_above_the_limit_one_line_says_how_many_where_and_why() -> None:
+def test_above_the_limit_one_line_says_how_many_where_and_why(audited: Any, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"^data\.sources\.alignment: 5 of 100 records rejected") as caught:
-        enforce_limit(audited(95, 5), 0.01, Path("out/q.jsonl"))
+        enforce_limit(audited(95, 5), 0.01)
     message = str(caught.value)
-    assert "(5.0%, limit 1.0%), 95 left; all in out/q.jsonl; first: 0.jsonl:0 reason 0; 1.jsonl:1 reason 1; " in message
+    place = tmp_path / "quarantine.jsonl"
+    assert f"(5.0%, limit 1.0%), 95 left; all in {place}; first: 0.jsonl:0 reason 0; 1.jsonl:1 reason 1; " in message
     assert "reason 3" not in message
     assert "\n" not in message
 
 
 @pytest.mark.parametrize("bad", [0, 3])
-def test_a_source_of_which_nothing_is_left_is_refused_whatever_the_limit(bad: int) -> None:
+def test_a_source_of_which_nothing_is_left_is_refused_whatever_the_limit(audited: Any, bad: int) -> None:
     with pytest.raises(ValueError, match="0 left"):
-        enforce_limit(audited(0, bad), 1.0, Path("q.jsonl"))
+        enforce_limit(audited(0, bad), 1.0)

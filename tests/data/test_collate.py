@@ -6,8 +6,10 @@ from opabinia.data.collate import collate_text
 from opabinia.data.prompts import IGNORE, IMAGE_TOKEN
 
 
-def row(ids: list[int], labels: list[int], image: str = "") -> dict[str, object]:
-    return {"input_ids": ids, "labels": labels, "image": image, "image_key": image and "abc"}
+def row(ids: list[int], labels: list[int], *images: str, lengths: list[int] | None = None) -> dict[str, object]:
+    keys = [f"key of {image}" for image in images]
+    given = {"input_ids": ids, "labels": labels, "images": list(images), "image_keys": keys}
+    return {**given, "lengths": lengths or [len(ids)]}
 
 
 def test_rows_are_padded_on_the_right_and_padding_is_never_predicted() -> None:
@@ -15,7 +17,20 @@ def test_rows_are_padded_on_the_right_and_padding_is_never_predicted() -> None:
     assert batch.input_ids.tolist() == [[2, IMAGE_TOKEN, 5], [7, 1, 1]]
     assert batch.labels.tolist() == [[IGNORE, IGNORE, 5], [7, IGNORE, IGNORE]]
     assert batch.attention_mask.tolist() == [[True, True, True], [True, False, False]]
-    assert (batch.images, batch.image_keys) == (["a.jpg", ""], ["abc", ""])
+    assert batch.samples is None
+
+
+def test_pictures_stand_in_the_order_of_their_placeholders() -> None:
+    three = row([IMAGE_TOKEN, 3, IMAGE_TOKEN], [IGNORE, 3, IGNORE], "b.jpg", "a.jpg")
+    batch = collate_text([three, row([7], [7]), row([IMAGE_TOKEN, 4], [IGNORE, 4], "c.jpg")], pad_id=1)
+    assert batch.images == ["b.jpg", "a.jpg", "c.jpg"]
+    assert batch.image_keys == ["key of b.jpg", "key of a.jpg", "key of c.jpg"]
+
+
+def test_samples_of_packed_rows_are_numbered() -> None:
+    batch = collate_text([row([5, 6, 7], [5, 6, 7], lengths=[1, 2]), row([8, 9], [8, 9])], pad_id=0)
+    assert batch.samples is not None
+    assert batch.samples.tolist() == [[1, 2, 2], [1, 1, 0]]
 
 
 def test_a_real_token_that_equals_the_padding_id_is_attended_to() -> None:

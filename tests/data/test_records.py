@@ -21,7 +21,7 @@ def parse(fields: Any) -> Record:
 
 def test_a_sound_line_becomes_a_record() -> None:
     turns = (Turn("user", "<image>\nwhat is it ?"), Turn("assistant", "a circle"))
-    assert parse(SOUND) == Record("7", "a/b.jpg", turns, "captions", "part-00000.jsonl", 3)
+    assert parse(SOUND) == Record("7", ("a/b.jpg",), turns, "captions", "part-00000.jsonl", 3)
 
 
 @pytest.mark.parametrize("identity", [12, "12", 12.0, None])
@@ -32,12 +32,18 @@ def test_ids_may_be_of_any_kind_or_absent(identity: object) -> None:
 
 @pytest.mark.parametrize("image", [None, "", "none", "None", " nan ", float("nan")])
 def test_many_spellings_mean_text_only(image: object) -> None:
-    assert parse({"image": image, "conversations": [PLAIN, ANSWER]}).image is None
+    assert parse({"image": image, "conversations": [PLAIN, ANSWER]}).images == ()
+
+
+def test_several_images_stand_in_the_order_of_their_placeholders() -> None:
+    asked = {"from": "human", "value": "<image> and <image>, which is round ?"}
+    record = parse({"image": ["b.jpg", "a.jpg"], "conversations": [asked, ANSWER]})
+    assert record.images == ("b.jpg", "a.jpg")
 
 
 def test_missing_image_and_source_are_normal() -> None:
     record = parse({"id": 1, "conversations": [PLAIN, ANSWER]})
-    assert (record.image, record.source) == (None, "unknown")
+    assert (record.images, record.source) == ((), "unknown")
 
 
 def test_the_placeholder_may_stand_in_a_later_question() -> None:
@@ -83,8 +89,10 @@ def test_lines_that_hold_no_object_are_refused(line: str, reason: str) -> None:
         ({"image": None}, r"1 <image> placeholders for 0 image\(s\)"),
         ({"conversations": [{"from": "human", "value": "<image><image> ?"}, ANSWER]}, "2 <image> placeholders for 1"),
         ({"conversations": [PLAIN, {"from": "gpt", "value": "<image>"}]}, "stands in an answer"),
-        ({"image": ["a.jpg", "b.jpg"]}, "one path, got list"),
-        ({"image": 7}, "one path, got int"),
+        ({"image": ["a.jpg", "b.jpg"]}, r"1 <image> placeholders for 2 image\(s\)"),
+        ({"image": 7}, "a path or a list of paths, got int"),
+        ({"image": [["a.jpg"]]}, "a path or a list of paths, got list"),
+        ({"image": ["a.jpg", "../b.jpg"]}, "leaves the images folder"),
         ({"image": "../secret.jpg"}, "leaves the images folder"),
         ({"image": "a/../../secret.jpg"}, "leaves the images folder"),
         ({"image": "/etc/secret.jpg"}, "leaves the images folder"),

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from opabinia.data.source import DataConfig, SourceConfig, images_folder, list_shards
+from opabinia.data.source import DataConfig, SourceConfig, images_address, list_shards
 
 
 def source(shards: object, images: object = "images") -> SourceConfig:
@@ -15,20 +15,20 @@ def source(shards: object, images: object = "images") -> SourceConfig:
 def test_a_folder_lists_its_jsonl_files_sorted(tmp_path: Path) -> None:
     for name in ("b.jsonl", "a.jsonl", "notes.txt"):
         (tmp_path / name).write_text("{}\n")
-    assert list_shards("alignment", source(tmp_path)) == [tmp_path / "a.jsonl", tmp_path / "b.jsonl"]
+    assert list_shards("alignment", source(tmp_path)) == [str(tmp_path / "a.jsonl"), str(tmp_path / "b.jsonl")]
 
 
 def test_a_glob_reaches_into_subfolders(tmp_path: Path) -> None:
     (tmp_path / "x" / "y").mkdir(parents=True)
     (tmp_path / "x" / "y" / "a.jsonl").write_text("{}\n")
-    assert list_shards("alignment", source(tmp_path / "**" / "*.jsonl")) == [tmp_path / "x" / "y" / "a.jsonl"]
+    assert list_shards("alignment", source(tmp_path / "**" / "*.jsonl")) == [str(tmp_path / "x" / "y" / "a.jsonl")]
 
 
 def test_a_folder_with_brackets_in_its_name_is_a_folder(tmp_path: Path) -> None:
     folder = tmp_path / "run[1]"
     folder.mkdir()
     (folder / "a.jsonl").write_text("{}\n")
-    assert list_shards("alignment", source(folder)) == [folder / "a.jsonl"]
+    assert list_shards("alignment", source(folder)) == [str(folder / "a.jsonl")]
 
 
 def test_no_shards_names_the_field_and_the_place(tmp_path: Path) -> None:
@@ -44,7 +44,7 @@ def test_an_empty_data_set_is_refused(tmp_path: Path) -> None:
 
 def test_an_images_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"^data\.sources\.alignment\.images: .* is not a folder"):
-        images_folder("alignment", source(tmp_path, tmp_path / "pictures"))
+        images_address("alignment", source(tmp_path, tmp_path / "pictures"))
 
 
 def test_a_data_set_needs_a_source_and_a_sensible_limit() -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from io import BytesIO
+import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from opabinia.data.steps import fingerprint, run_step
+from opabinia.data.steps import run_step, sole_writer, step_folder
+from tests.storage.limits import as_nobody, files_of_at_most
 
 
 class Counting:
@@ -48,6 +47,46 @@ def test_a_folder_says_what_it_was_made_from(tmp_path: Path) -> None:
     assert '"abc"' in (folder / "step.json").read_text()
 
 
-@given(st.lists(st.binary(max_size=20), max_size=4), st.lists(st.binary(max_size=20), max_size=4))
-def test_fingerprints_agree_where_the_contents_do(one: list[bytes], other: list[bytes]) -> None:
-    assert (fingerprint(map(BytesIO, one)) == fingerprint(map(BytesIO, other))) == (one == other)
+def test_where_a_step_will_write_is_known_before(tmp_path: Path) -> None:
+    assert run_step(tmp_path, "curate", {"limit": 3}, Counting()) == step_folder(tmp_path, "curate", {"limit": 3})
+
+
+def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path: Path) -> None:
+    def writes_much(folder: Path) -> None:
+        (folder / "much.bin").write_bytes(bytes(100_000))
+
+    with (
+        files_of_at_most(50_000),
+        pytest.raises(ValueError, match=r"shard-\w+: the disk is full .*; free space and run again"),
+    ):
+        run_step(tmp_path, "shard", {}, writes_much)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_may_not_be_written_to_is_one_line() -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o555)
+        with as_nobody(), pytest.raises(ValueError, match="access is denied .*; give this user the right to write"):
+            run_step(folder, "shard", {}, Counting())
+        with (
+            as_nobody(),
+            pytest.raises(ValueError, match="give this user the right to write"),
+            sole_writer(folder / "a"),
+        ):
+            pass
+        assert list(folder.iterdir()) == []
+
+
+def test_a_second_writer_is_refused_until_the_first_is_done(tmp_path: Path) -> None:
+    with sole_writer(tmp_path), pytest.raises(ValueError, match="prepared by another process"), sole_writer(tmp_path):
+        pass
+    with sole_writer(tmp_path):
+        pass
+
+
+def test_what_a_killed_writer_left_unfinished_is_cleared_away(tmp_path: Path) -> None:
+    (tmp_path / ".read-12.partial" / "data").mkdir(parents=True)
+    (tmp_path / "read-12").mkdir()
+    with sole_writer(tmp_path):
+        assert sorted(path.name for path in tmp_path.iterdir()) == [".lock", "read-12"]

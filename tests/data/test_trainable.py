@@ -15,8 +15,8 @@ from tests.data.speakers import speaker
 QUESTION, ANSWER = Turn("user", "<image>\nWhat colour?"), Turn("assistant", "It is red.")
 
 
-def record(*turns: Turn, image: str | None = "1.jpg") -> Record:
-    return Record("1", image, turns, "unknown", "a.jsonl", 1)
+def record(*turns: Turn, images: tuple[str, ...] = ("1.jpg",)) -> Record:
+    return Record("1", images, turns, "unknown", "a.jsonl", 1)
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,7 @@ def test_a_limit_that_leaves_no_answer_is_the_reason(folder: str) -> None:
 def test_a_limit_that_leaves_no_image_is_the_reason(folder: str) -> None:
     turns = (Turn("user", "hi"), ANSWER, QUESTION, ANSWER)
     limit = TextEncoding(folder, 100).encode(record(*turns)).input_ids.index(IMAGE_TOKEN)
-    with pytest.raises(RecordError, match=rf"^data\.max_length: {limit} tokens leave no image"):
+    with pytest.raises(RecordError, match=rf"^data\.max_length: {limit} tokens leave 0 of its 1 image\(s\)"):
         TextEncoding(folder, limit).encode(record(*turns))
 
 

@@ -13,6 +13,8 @@ from connectors.settings.sva import SvaSettings
 from opabinia.data.collate import TextBatch, collate_text
 from opabinia.data.prompts import encode_conversation
 from opabinia.data.records import Turn
+from opabinia.data.streaming.plan import StreamPosition
+from opabinia.data.streaming.stream import Streamed
 from opabinia.models.multimodal import MultimodalModel
 from opabinia.training.learning_rate import rate_factor
 from opabinia.training.loop import Step, train_stage
@@ -38,12 +40,16 @@ def stage(steps: int = 4, trains: tuple[Part, ...] = ("connector",), **changes: 
     return StageConfig.model_validate({**settings, **changes})
 
 
-def batch() -> TextBatch:
+def batch() -> Streamed:
     colours = ("red", "green", "blue", "white")
     question = Turn("user", "<image>\nwhat colour is the circle ?")
     encoded = [encode_conversation(tokenizer(), (question, Turn("assistant", colour))) for colour in colours]
-    rows = [{"input_ids": e.input_ids, "labels": e.labels, "image": "x", "image_key": "x"} for e in encoded]
-    return collate_text(rows, 0)
+    rows = [
+        {"input_ids": e.input_ids, "labels": e.labels, "lengths": [len(e.labels)], "images": ["x"], "image_keys": ["x"]}
+        for e in encoded
+    ]
+    position = StreamPosition(window=0, unit=4, epoch=0, shard=0, offset=0, seed=0, data="")
+    return Streamed(collate_text(rows, 0), position)
 
 
 def train(config: StageConfig, model: MultimodalModel | None = None) -> list[Step]:

@@ -7,6 +7,8 @@ from typing import Any, TypeAlias
 
 pa: Any = import_module("pyarrow")
 
+pc: Any = import_module("pyarrow.compute")
+
 ArrowTable: TypeAlias = Any
 """A pyarrow.Table."""
 

@@ -9,21 +9,30 @@ from pathlib import Path
 
 from PIL import Image
 
+from opabinia.storage.addresses import parse_file
+from opabinia.storage.objects import read_bytes
+
 
 class PictureError(ValueError):
     """A picture that cannot be used; the message is the reason alone, one line."""
 
 
-def picture_key(path: Path) -> str:
+def picture_key(address: str | Path) -> str:
     """Sha256 (hex) of the file's bytes, once it is known to decode to the end. Raises PictureError."""
+    content = picture_bytes(address)
+    check_picture(content)
+    return hashlib.sha256(content).hexdigest()
+
+
+def picture_bytes(address: str | Path) -> bytes:
+    """What the file holds, wherever it may be. Raises PictureError."""
     try:
-        content = path.read_bytes()
+        place = parse_file(address)
+        return place.read_bytes() if isinstance(place, Path) else read_bytes(address)
     except FileNotFoundError:
         raise PictureError("is missing") from None
     except (OSError, ValueError) as error:
         raise PictureError(f"cannot be read: {one_line(error)}") from None
-    check_picture(content)
-    return hashlib.sha256(content).hexdigest()
 
 
 def check_picture(content: bytes) -> None:

@@ -31,10 +31,10 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A validated conversation. `image` is relative to the source's images folder, or None for text only."""
+    """A validated conversation. `images` are relative to the source's images folder, in the order of their placeholders."""
 
     id: str
-    image: str | None
+    images: tuple[str, ...]
     turns: tuple[Turn, ...]
     source: str
     file: str
@@ -44,13 +44,13 @@ class Record:
 def parse_record(line: str, file: str, number: int) -> Record:
     """Read one JSONL line; `file` and `number` (from 1) say where it stands. Raises RecordError with the reason."""
     fields = _parse_object(line)
-    image = _parse_image(fields.get("image"))
+    images = tuple(_parse_image(entry) for entry in image_entries(fields))
     turns = _parse_turns(fields.get("conversations"))
-    _check_placeholders(turns, image)
+    _check_placeholders(turns, images)
     identity, source = fields.get("id"), fields.get("source")
     return Record(
         id=f"{file}:{number}" if identity is None else str(identity),
-        image=image,
+        images=images,
         turns=turns,
         source=source if isinstance(source, str) and source else "unknown",
         file=file,
@@ -68,7 +68,7 @@ def _parse_object(line: str) -> dict[str, Any]:
     except UnicodeEncodeError:
         raise RecordError("not valid UTF-8 text") from None
     except json.JSONDecodeError as error:
-        raise RecordError(f"not valid JSON: {error.msg} at column {error.colno}") from None
+        raise RecordError(f"not valid JSON: {error.msg.removesuffix(' at')} at column {error.colno}") from None
     except (ValueError, RecursionError) as error:
         raise RecordError(f"not valid JSON: {type(error).__name__}") from None
     if not isinstance(fields, dict):
@@ -76,13 +76,22 @@ def _parse_object(line: str) -> dict[str, Any]:
     return cast(dict[str, Any], fields)
 
 
-def _parse_image(value: object) -> str | None:
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return None
+def image_entries(fields: Mapping[str, Any]) -> list[object]:
+    """What stands under `image`, as a list; null, NaN, "none" and the empty text, which all mean that there is none, are left out."""
+    value = fields.get("image")
+    entries = cast("list[object]", value) if isinstance(value, list) else [value]
+    return [entry for entry in entries if not _is_nothing(entry)]
+
+
+def _is_nothing(entry: object) -> bool:
+    if isinstance(entry, str):
+        return entry.strip().lower() in _TEXT_ONLY
+    return entry is None or (isinstance(entry, float) and math.isnan(entry))
+
+
+def _parse_image(value: object) -> str:
     if not isinstance(value, str):
-        raise RecordError(f"image must be one path, got {type(value).__name__}")
-    if value.strip().lower() in _TEXT_ONLY:
-        return None
+        raise RecordError(f"image must be a path or a list of paths, got {type(value).__name__}")
     # Lexical on purpose: links that the owner placed inside the images folder are theirs to place.
     path = PurePosixPath(value)
     if path.is_absolute() or ".." in path.parts or "\\" in value or "\0" in value:
@@ -118,10 +127,9 @@ def _parse_turn(value: object, index: int) -> Turn:
     return Turn(role, text)
 
 
-def _check_placeholders(turns: tuple[Turn, ...], image: str | None) -> None:
-    expected = 0 if image is None else 1
+def _check_placeholders(turns: tuple[Turn, ...], images: tuple[str, ...]) -> None:
     found = sum(turn.text.count(PLACEHOLDER) for turn in turns)
-    if found != expected:
-        raise RecordError(f"{found} {PLACEHOLDER} placeholders for {expected} image(s)")
+    if found != len(images):
+        raise RecordError(f"{found} {PLACEHOLDER} placeholders for {len(images)} image(s)")
     if any(PLACEHOLDER in turn.text for turn in turns if turn.role == "assistant"):
         raise RecordError(f"the {PLACEHOLDER} placeholder stands in an answer, not in a question")

@@ -4,23 +4,47 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from opabinia.storage.atomic import whole_folder
+from opabinia.storage.objects import open_read
 
 
-def read_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield (line number from 1, text) for every line that is not blank.
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of a shard: its number from 1, its first byte, its bytes with the newline, and its text."""
+
+    number: int
+    offset: int
+    size: int
+    text: str
+
+
+def read_lines(address: str | Path) -> Iterator[tuple[int, str]]:
+    """(number from 1, text) of every line that is not blank, of a file wherever it may be. Raises ValueError as `open_read` does.
 
     Bytes that are not UTF-8 come through as lone surrogates, so that `parse_record` can refuse the line.
     """
+    return ((line.number, line.text) for line in placed_lines(address))
+
+
+def placed_lines(address: str | Path) -> Iterator[Line]:
+    """Like `read_lines`, each with its bytes' place in the file."""
+    offset = 0
     # Binary: only "\n" ends a JSONL line, while text mode would also break at a lone carriage return.
-    with open(path, "rb") as handle:
-        for number, line in enumerate(handle, start=1):
+    with open_read(address) as stream:
+        for number, line in enumerate(stream, start=1):
             if line.strip():
-                yield number, line.decode("utf-8", errors="surrogateescape")
+                yield Line(number, offset, len(line), line_text(line))
+            offset += len(line)
+
+
+def line_text(line: bytes) -> str:
+    """The text of a line as `read_lines` gives it."""
+    return line.decode("utf-8", errors="surrogateescape")
 
 
 def write_shards(records: Iterable[Mapping[str, Any]], folder: Path, shard_size: int) -> list[Path]:

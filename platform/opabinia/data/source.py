@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-import glob
 from pathlib import Path
 
 from pydantic import Field, model_validator
 
 from opabinia.config import Config
 from opabinia.data.conversations.formats import find_format
+from opabinia.storage.addresses import absolute_address, parse_address
+from opabinia.storage.folders import list_files
+from opabinia.storage.objects import size
+from opabinia.storage.patterns import has_wildcard
 
 
 class SourceConfig(Config):
     """One set of LLaVA-format JSONL shards with its images."""
 
     shards: str = Field(min_length=1)
-    """Folder of *.jsonl files, or a glob pattern."""
+    """Folder of *.jsonl files, or a glob pattern; local, s3:// or gs://."""
 
     images: str = Field(min_length=1)
-    """Folder that the records' image paths are relative to."""
+    """Folder that the records' image paths are relative to; local, s3:// or gs://."""
 
     conversation: str | None = None
     """The conversation format of this source alone (plain, for captions), or null for the one that all others have."""
@@ -64,25 +67,35 @@ class DataConfig(Config):
         return self
 
 
-def list_shards(name: str, source: SourceConfig) -> list[Path]:
-    """The source's shards as absolute paths, sorted. Raises ValueError naming the field when there are none."""
+def list_shards(name: str, source: SourceConfig) -> list[str]:
+    """The addresses of the source's shards, absolute and sorted. Raises ValueError naming the field when there are none."""
     field = f"data.sources.{name}"
-    shards = sorted(Path(match).absolute() for match in glob.glob(_pattern(source.shards), recursive=True))
-    shards = [shard for shard in shards if shard.is_file()]
+    shards = _matches(source.shards)
     if not shards:
         raise ValueError(f"{field}.shards: no *.jsonl under {source.shards!r}; point it at a folder of JSONL shards")
-    if not any(shard.stat().st_size for shard in shards):
+    if not any(map(size, shards)):
         raise ValueError(f"{field}.shards: the {len(shards)} shards in {source.shards!r} are empty; write data first")
     return shards
 
 
-def images_folder(name: str, source: SourceConfig) -> Path:
-    """The source's images folder as an absolute path. Raises ValueError naming the field when it is not a folder."""
-    folder = Path(source.images).absolute()
-    if not folder.is_dir():
+def images_address(name: str, source: SourceConfig) -> str:
+    """The absolute address of the source's images folder. Raises ValueError naming the field when it is no folder."""
+    place = parse_address(source.images)
+    if isinstance(place, Path) and not place.is_dir():
         raise ValueError(f"data.sources.{name}.images: {source.images!r} is not a folder; correct the path")
-    return folder
+    return absolute_address(source.images)
 
 
-def _pattern(shards: str) -> str:
-    return str(Path(glob.escape(shards)) / "*.jsonl") if Path(shards).is_dir() else shards
+def _matches(shards: str) -> list[str]:
+    place = parse_address(shards)
+    if isinstance(place, Path):
+        found = place.glob("*.jsonl") if place.is_dir() else map(Path, list_files(shards))
+        return sorted(str(file.absolute()) for file in found if file.is_file())
+    if has_wildcard(place.key):
+        return list_files(shards)
+    return [file for file in list_files(shards) if file == shards or _directly_in(file, shards)]
+
+
+def _directly_in(file: str, folder: str) -> bool:
+    folder_of, _, name = file.rpartition("/")
+    return folder_of == folder.rstrip("/") and name.endswith(".jsonl")

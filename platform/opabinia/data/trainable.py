@@ -21,7 +21,7 @@ class TextEncoding:
     conversation: str | None = None
 
     def encode(self, record: Record) -> Encoded:
-        """Raises RecordError when the answers' tokens cannot be told, or the limit leaves no answer or no picture."""
+        """Raises RecordError when the answers' tokens cannot be told, or the limit leaves no answer or not every picture."""
         tokenizer = load_tokenizer(self.tokenizer_folder, self.conversation)
         try:
             whole = encode_conversation(tokenizer, record.turns)
@@ -30,6 +30,9 @@ class TextEncoding:
         kept = Encoded(whole.input_ids[: self.max_length], whole.labels[: self.max_length])
         if all(label == IGNORE for label in kept.labels):
             raise RecordError(f"data.max_length: {self.max_length} tokens leave no answer of its {len(whole.labels)}")
-        if record.image is not None and IMAGE_TOKEN not in kept.input_ids:
-            raise RecordError(f"data.max_length: {self.max_length} tokens leave no image, or its template writes none")
+        shown = kept.input_ids.count(IMAGE_TOKEN)
+        if shown != len(record.images):
+            raise RecordError(
+                f"data.max_length: {self.max_length} tokens leave {shown} of its {len(record.images)} image(s), or its template does"
+            )
         return kept

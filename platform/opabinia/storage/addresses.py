@@ -55,6 +55,12 @@ def parse_file(address: str | Path) -> Path | ObjectAddress:
     return place
 
 
+def absolute_address(address: str | Path) -> str:
+    """The same file or folder by an address that holds in any working folder. Raises ValueError like `parse_address`."""
+    place = parse_address(address)
+    return str(place.absolute()) if isinstance(place, Path) else str(place)
+
+
 def join_address(folder: str | Path, relative: str) -> str:
     """The address of the file `relative` (parts with / between them) below `folder`.
 

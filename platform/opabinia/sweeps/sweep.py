@@ -50,7 +50,7 @@ def run_sweep(
         tracking.experiment,
         name,
         sweep_id=sweep_id,
-        params={"trials": len(runs), "sweep": config, "rejected": load_inputs(runs[0].inputs).rejected_counts},
+        params={"trials": len(runs), "sweep": config, "rejected": load_inputs(runs[0].inputs).rejected},
         files=[settings],
     )
 

@@ -8,27 +8,22 @@ from opabinia.config import Config
 
 
 class TrainingInputs(Config):
-    """The tokenizer, and what passed the audit: pictures by the sha256 of their bytes, and all lines but the rejected ones."""
+    """The tokenizer, where the audits of the data are, and pictures by the sha256 of their bytes."""
 
     tokenizer: Path
     """Folder of the tokenizer, whose chat template writes the experiment's conversations."""
 
-    rejected: dict[str, dict[str, tuple[int, ...]]]
-    """Per data source: file -> numbers from 1 of the lines that no run may train on."""
+    audits: dict[str, Path]
+    """Per data source: the folder that says which of its records can be trained on (see `opabinia.data.audited`)."""
 
-    image_keys: dict[str, dict[str, str]]
-    """Per data source: image path relative to its images folder -> key."""
+    rejected: dict[str, int]
+    """Per data source: how many lines no run trains on."""
 
     benchmark_keys: dict[str, str]
     """The benchmark's pictures: path relative to its images folder -> key."""
 
     features: Path | None
     """The feature table, or None when every run encodes pictures itself."""
-
-    @property
-    def rejected_counts(self) -> dict[str, int]:
-        """How many lines of each data source no run trains on."""
-        return {source: sum(map(len, files.values())) for source, files in self.rejected.items()}
 
 
 def save_inputs(inputs: TrainingInputs, path: Path) -> None:

@@ -6,29 +6,19 @@ import time
 from pathlib import Path
 from typing import Any
 
-import ray.data
-from ray.train import DataConfig, Result, ScalingConfig
+from ray.train import Result, ScalingConfig
 from ray.train import RunConfig as TrainRunConfig
 from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 
-from opabinia.data.pipeline import execution_options
-from opabinia.data.stream import stream_source
-from opabinia.training.inputs import TrainingInputs, load_inputs
 from opabinia.training.run import RunConfig
 
 
 def launch(run: RunConfig, storage: Path, callbacks: list[Any]) -> Result:
     """Train and wait. Checkpoints go under `storage`; `callbacks` are Ray Train's, for whoever follows the run."""
     asked_at = time.time()
-    inputs = load_inputs(run.inputs)
     trainer = _trainer_class(run)(
         _train,
         train_loop_config={"run": run.model_dump_json(), "asked_at": asked_at},
-        datasets={stage.name: _stream(run, place, inputs) for place, stage in enumerate(run.stages)},
-        # With one worker nothing is split, which spares a coordinating process.
-        dataset_config=DataConfig(
-            datasets_to_split="all" if run.workers.count > 1 else [], execution_options=execution_options()
-        ),
         scaling_config=ScalingConfig(num_workers=run.workers.count, resources_per_worker={"CPU": run.workers.cpus}),
         run_config=TrainRunConfig(name=run.name, storage_path=str(storage.resolve()), callbacks=callbacks),
     )
@@ -59,17 +49,3 @@ def check_batches(run: RunConfig) -> None:
             raise ValueError(
                 f"stages.{place}.batch: {stage.batch} samples cannot be shared by {run.workers.count} workers; use {nearest}"
             )
-
-
-def _stream(run: RunConfig, place: int, inputs: TrainingInputs) -> ray.data.Dataset:
-    stage = run.stages[place]
-    return stream_source(
-        stage.data,
-        run.data.sources[stage.data],
-        tokenizer_folder=str(inputs.tokenizer),
-        seed=run.seed * 1000 + place,
-        samples=stage.steps * stage.batch,
-        image_keys=inputs.image_keys[stage.data],
-        max_length=run.data.max_length,
-        rejected=inputs.rejected[stage.data],
-    )

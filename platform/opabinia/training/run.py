@@ -26,6 +26,9 @@ class WorkersConfig(Config):
     threads: int = Field(default=1, gt=0)
     """Threads that each worker computes with."""
 
+    data_tasks: int = Field(default=2, gt=0)
+    """Ray tasks that read data ahead of each worker."""
+
 
 class RunConfig(Config):
     """One model through all stages."""

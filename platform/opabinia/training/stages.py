@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from opabinia.config import Config
+from opabinia.data.streaming.batching import BatchingConfig, PlainBatches
 
 Part = Literal["connector", "language_model"]
 PositiveRate = Annotated[float, Field(gt=0)]
@@ -28,7 +29,10 @@ class StageConfig(Config):
     """Optimiser steps."""
 
     batch: int = Field(gt=0)
-    """Samples in one step, summed over all workers."""
+    """Samples in one step (rows of packed samples, with packed batches), summed over all workers."""
+
+    batching: BatchingConfig = PlainBatches()
+    """Which samples share a row and a batch."""
 
     lr: PositiveRate
     """Peak learning rate at base_batch; the rate used is lr·√(batch/base_batch)."""

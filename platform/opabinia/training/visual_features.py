@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from io import BytesIO
 from typing import TYPE_CHECKING, Protocol
 
 from torch import Tensor
 
 from opabinia.data.collate import TextBatch
+from opabinia.data.pictures import picture_bytes
 from opabinia.models.answering import EncodedPictures, Prompt
 from opabinia.training.inputs import TrainingInputs
 
@@ -33,7 +34,7 @@ class StoredFeatures:
     encoders: tuple[str, ...]
 
     def of_batch(self, batch: TextBatch) -> list[Tensor]:
-        return self._read([key for key in batch.image_keys if key])
+        return self._read(batch.image_keys) if batch.image_keys else []
 
     def of_prompts(self, prompts: Sequence[Prompt]) -> list[Tensor]:
         return self._read([prompt.image_key for prompt in prompts])
@@ -48,26 +49,23 @@ class FreshFeatures:
     """Encoded anew at every use, which is what a sweep without the table costs."""
 
     encoded: EncodedPictures
-    images: Path
 
     def of_batch(self, batch: TextBatch) -> list[Tensor]:
         from PIL import Image
 
-        pictures = [Image.open(self.images / path) for path in batch.images if path]
+        pictures = [Image.open(BytesIO(picture_bytes(address))) for address in batch.images]
         return self.encoded([Prompt((), picture) for picture in pictures]) if pictures else []
 
     def of_prompts(self, prompts: Sequence[Prompt]) -> list[Tensor]:
         return self.encoded(prompts)
 
 
-def open_features(
-    inputs: TrainingInputs, encoders: tuple[str, ...], images: Path, *, memory_mib: int
-) -> VisualFeatures:
-    """The table's features where there is a table; `images` is the folder that pictures of the data are relative to."""
+def open_features(inputs: TrainingInputs, encoders: tuple[str, ...], *, memory_mib: int) -> VisualFeatures:
+    """The table's features where there is a table."""
     if inputs.features is not None:
         from opabinia.features.table import FeatureReader
 
         return StoredFeatures(FeatureReader(inputs.features, encoders, memory_mib=memory_mib), encoders)
     from opabinia.encoders.loading import load_encoder
 
-    return FreshFeatures(EncodedPictures([load_encoder(name) for name in encoders]), images)
+    return FreshFeatures(EncodedPictures([load_encoder(name) for name in encoders]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -13,21 +14,23 @@ import ray.train.torch
 import torch
 from ray.train import Checkpoint
 
-from opabinia.data.source import images_folder
+from opabinia.data.audited import open_audited
+from opabinia.data.streaming.plan import Share, StreamPlan
+from opabinia.data.streaming.stream import Streamed, stream_batches
+from opabinia.data.trainable import TextEncoding
 from opabinia.evaluation.report import to_json
 from opabinia.evaluation.samples import save_answers
 from opabinia.models.answering import ModelAnswerer
 from opabinia.models.checkpoint import save_checkpoint
 from opabinia.models.language_models import load_language_model, load_tokenizer
 from opabinia.models.multimodal import MultimodalModel
-from opabinia.training.batches import stream_batches
 from opabinia.training.card import record_training
 from opabinia.training.inputs import TrainingInputs, load_inputs
 from opabinia.training.loop import Step, train_stage
 from opabinia.training.run import RunConfig
 from opabinia.training.scorer import Scorer, open_scorer
 from opabinia.training.stages import StageConfig
-from opabinia.training.visual_features import VisualFeatures, open_features
+from opabinia.training.visual_features import open_features
 
 
 @dataclass
@@ -65,10 +68,9 @@ def train_worker(settings: dict[str, Any]) -> None:
     scorer = open_scorer(run.benchmark, inputs.benchmark_keys if inputs.features else None)
     pad_id = cast("int | None", tokenizer.pad_token_id) or 0
     progress = Progress(started=settings["asked_at"])
-    for stage in run.stages:
-        features = _features(run, stage, inputs)
-        shard: Any = ray.train.get_dataset_shard(stage.name)
-        batches = stream_batches(shard, stage.batch // workers, pad_id)
+    features = open_features(inputs, run.model.encoders, memory_mib=run.cache.memory_mib)
+    for place, stage in enumerate(run.stages):
+        batches = _batches(run, place, inputs, model, pad_id)
         for step in train_stage(model, wrapped, stage, batches, features):
             progress.add(stage, step)
             if step.number in report_steps(stage):
@@ -80,9 +82,26 @@ def report_steps(stage: StageConfig) -> frozenset[int]:
     return frozenset(round(stage.steps * (index + 1) / stage.reports) for index in range(stage.reports))
 
 
-def _features(run: RunConfig, stage: StageConfig, inputs: TrainingInputs) -> VisualFeatures:
-    images = images_folder(stage.data, run.data.sources[stage.data])
-    return open_features(inputs, run.model.encoders, images, memory_mib=run.cache.memory_mib)
+def _batches(
+    run: RunConfig, place: int, inputs: TrainingInputs, model: MultimodalModel, pad_id: int
+) -> Iterator[Streamed]:
+    stage, context = run.stages[place], ray.train.get_context()
+    plan = StreamPlan(
+        open_audited(inputs.audits[stage.data]),
+        seed=run.seed * 1000 + place,
+        batch=stage.batch,
+        batching=stage.batching,
+        visual_tokens=model.visual_lengths(1, None)[0],
+    )
+    conversation = run.data.sources[stage.data].conversation
+    return stream_batches(
+        plan,
+        TextEncoding(str(inputs.tokenizer), run.data.max_length, conversation),
+        Share(context.get_world_rank(), context.get_world_size()),
+        steps=stage.steps,
+        pad_id=pad_id,
+        tasks=run.workers.data_tasks,
+    )
 
 
 def _report(run: RunConfig, answerer: ModelAnswerer, scorer: Scorer, progress: Progress) -> None:

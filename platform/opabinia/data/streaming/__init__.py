@@ -1,0 +1,1 @@
+"""Records as batches: order, grouping, packing and exact resuming."""
