@@ -81,7 +81,7 @@ def ordered_dataset(
         batch_size=None,
         batch_format="pyarrow",
         num_cpus=TASK_CPUS,
-        compute=TaskPoolStrategy(at_once),
+        compute=TaskPoolStrategy(min(at_once, len(items))),
     )
     configure_context(dataset)
     return dataset
