@@ -136,7 +136,8 @@ def test_too_many_bad_lines_stop_the_sweep_and_are_written_with_file_and_line(
     assert refused.code == 2
     assert "2 of 122 records rejected" in refused.errors
     assert "Traceback" not in refused.errors
-    rejected = [json.loads(line) for line in (tmp_path / "out/quarantine/alignment.jsonl").read_text().splitlines()]
+    (quarantine,) = tmp_path.glob("out/audits/alignment-*/quarantine.jsonl")
+    rejected = [json.loads(line) for line in quarantine.read_text().splitlines()]
     assert [entry["line"] for entry in rejected] == [121, 122]
 
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from connectors.settings.sva import SvaSettings
-from opabinia.data.collate import TextBatch, collate_text
+from opabinia.data.arrow import pa
+from opabinia.data.collate import collate_text
 from opabinia.data.prompts import encode_conversation
 from opabinia.data.records import Turn
 from opabinia.data.streaming.plan import StreamPosition
@@ -28,7 +29,7 @@ from tests.models.small import random_features, small_model, tokenizer
 class FixedFeatures:
     grids: list[Tensor] = field(default_factory=lambda: random_features(4))
 
-    def of_batch(self, batch: TextBatch) -> list[Tensor]:
+    def of_batch(self, streamed: Streamed) -> list[Tensor]:
         return self.grids
 
     def of_prompts(self, prompts: object) -> list[Tensor]:
@@ -49,7 +50,7 @@ def batch() -> Streamed:
         for e in encoded
     ]
     position = StreamPosition(window=0, unit=4, epoch=0, shard=0, offset=0, seed=0, data="")
-    return Streamed(collate_text(rows, 0), position)
+    return Streamed(collate_text(rows, 0), pa.table({}), position)
 
 
 def train(config: StageConfig, model: MultimodalModel | None = None) -> list[Step]:

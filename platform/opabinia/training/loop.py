@@ -55,7 +55,7 @@ def train_stage(
             raise ValueError(
                 f"stages: {stage.name} has data for {number - 1} of its {stage.steps} steps; give it more samples"
             )
-        grids = features.of_batch(streamed.batch)
+        grids = features.of_batch(streamed)
         ready = time.perf_counter()
         loss = _step(wrapped, streamed.batch, grids, stage.max_grad_norm)
         optimiser.step()

@@ -4,24 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from io import BytesIO
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from torch import Tensor
 
-from opabinia.data.collate import TextBatch
-from opabinia.data.pictures import picture_bytes
+from opabinia.data.streaming.reading import MoreColumns
+from opabinia.data.streaming.stream import Streamed
+from opabinia.encoders.fitting import fitting_of, fittings_of
+from opabinia.encoders.pixel_columns import pixel_tensor, with_pixels
+from opabinia.encoders.pixels import Decoding
+from opabinia.encoders.preprocessing import normalised
 from opabinia.models.answering import EncodedPictures, Prompt
 from opabinia.training.inputs import TrainingInputs
 
 if TYPE_CHECKING:
+    from opabinia.encoders.loading import VisionEncoder
     from opabinia.features.table import FeatureReader
 
 
 class VisualFeatures(Protocol):
-    """Features per encoder, [images, tokens, width], for the pictures of a batch or of some prompts, in order."""
+    """Features per encoder, [images, tokens, width], for the pictures of a batch or of some prompts, in order.
 
-    def of_batch(self, batch: TextBatch) -> list[Tensor]: ...
+    more: what the stream must add to its rows for them.
+    """
+
+    @property
+    def more(self) -> MoreColumns | None: ...
+
+    def of_batch(self, streamed: Streamed) -> list[Tensor]: ...
 
     def of_prompts(self, prompts: Sequence[Prompt]) -> list[Tensor]: ...
 
@@ -33,8 +44,13 @@ class StoredFeatures:
     reader: FeatureReader
     encoders: tuple[str, ...]
 
-    def of_batch(self, batch: TextBatch) -> list[Tensor]:
-        return self._read(batch.image_keys) if batch.image_keys else []
+    @property
+    def more(self) -> None:
+        return None
+
+    def of_batch(self, streamed: Streamed) -> list[Tensor]:
+        keys = streamed.batch.image_keys
+        return self._read(keys) if keys else []
 
     def of_prompts(self, prompts: Sequence[Prompt]) -> list[Tensor]:
         return self._read([prompt.image_key for prompt in prompts])
@@ -49,12 +65,20 @@ class FreshFeatures:
     """Encoded anew at every use, which is what a sweep without the table costs."""
 
     encoded: EncodedPictures
+    decoding: Decoding = "full"
 
-    def of_batch(self, batch: TextBatch) -> list[Tensor]:
-        from PIL import Image
+    @property
+    def more(self) -> MoreColumns:
+        fittings = fittings_of(encoder.entry for encoder in self.encoded.encoders)
+        return partial(with_pixels, fittings=fittings, decoding=self.decoding)
 
-        pictures = [Image.open(BytesIO(picture_bytes(address))) for address in batch.images]
-        return self.encoded([Prompt((), picture) for picture in pictures]) if pictures else []
+    def of_batch(self, streamed: Streamed) -> list[Tensor]:
+        return [self._encoded(encoder, streamed) for encoder in self.encoded.encoders] if streamed.batch.images else []
+
+    def _encoded(self, encoder: VisionEncoder, streamed: Streamed) -> Tensor:
+        fitting = fitting_of(encoder.entry)
+        pixels = pixel_tensor(streamed.table[fitting.name], fitting)
+        return encoder(normalised(pixels.to(encoder.device, non_blocking=True), encoder.entry))
 
     def of_prompts(self, prompts: Sequence[Prompt]) -> list[Tensor]:
         return self.encoded(prompts)

@@ -16,6 +16,7 @@ from ray.train import Checkpoint
 
 from opabinia.data.audited import open_audited
 from opabinia.data.streaming.plan import Share, StreamPlan
+from opabinia.data.streaming.reading import MoreColumns
 from opabinia.data.streaming.stream import Streamed, stream_batches
 from opabinia.data.trainable import TextEncoding
 from opabinia.evaluation.report import to_json
@@ -70,7 +71,7 @@ def train_worker(settings: dict[str, Any]) -> None:
     progress = Progress(started=settings["asked_at"])
     features = open_features(inputs, run.model.encoders, memory_mib=run.cache.memory_mib)
     for place, stage in enumerate(run.stages):
-        batches = _batches(run, place, inputs, model, pad_id)
+        batches = _batches(run, place, inputs, model, pad_id, features.more)
         for step in train_stage(model, wrapped, stage, batches, features):
             progress.add(stage, step)
             if step.number in report_steps(stage):
@@ -83,7 +84,7 @@ def report_steps(stage: StageConfig) -> frozenset[int]:
 
 
 def _batches(
-    run: RunConfig, place: int, inputs: TrainingInputs, model: MultimodalModel, pad_id: int
+    run: RunConfig, place: int, inputs: TrainingInputs, model: MultimodalModel, pad_id: int, more: MoreColumns | None
 ) -> Iterator[Streamed]:
     stage, context = run.stages[place], ray.train.get_context()
     plan = StreamPlan(
@@ -101,6 +102,7 @@ def _batches(
         steps=stage.steps,
         pad_id=pad_id,
         tasks=run.workers.data_tasks,
+        more=more,
     )
 
 

@@ -19,6 +19,8 @@ from opabinia.data.streaming.plan import Share, StreamPlan, WindowWork
 from opabinia.data.trainable import TextEncoding
 
 ROWS_PER_TABLE = 64
+# Pictures come by the megabyte.
+_ROWS_WITH_MORE = 16
 ROW_SCHEMA = pa.schema(
     [
         ("input_ids", pa.list_(pa.int32())),
@@ -36,6 +38,9 @@ each picture's bytes.
 
 Row = dict[str, Any]
 
+MoreColumns = Callable[[ArrowTable], ArrowTable]
+"""Rows of ROW_SCHEMA, and the same with further columns: their pictures' pixels, say. Sent to the tasks that read."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sample:
@@ -52,12 +57,14 @@ class WindowReader:
     plan: StreamPlan
     share: Share
     encoding: TextEncoding
+    more: MoreColumns | None = None
 
     def tables(self, item: Mapping[str, Any]) -> Iterator[ArrowTable]:
         """The rows of this worker in small tables, so that the first batch does not wait for the whole window."""
         rows = self.rows(WindowWork(**item))
-        while chunk := list(islice(rows, ROWS_PER_TABLE)):
-            yield pa.Table.from_pylist(chunk, schema=ROW_SCHEMA)
+        while chunk := list(islice(rows, ROWS_PER_TABLE if self.more is None else _ROWS_WITH_MORE)):
+            table = pa.Table.from_pylist(chunk, schema=ROW_SCHEMA)
+            yield table if self.more is None else self.more(table)
 
     def rows(self, work: WindowWork) -> Iterator[Row]:
         """Raises ValueError where a shard is not what it was when it was audited."""

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 
 from opabinia.data.arrow import ArrowTable, pa
+from opabinia.data.streaming.reading import ROW_SCHEMA
 
 
 def rows_of(table: ArrowTable) -> list[dict[str, Any]]:
-    """Rows of ROW_SCHEMA; numbers as arrays of int64, texts as lists."""
-    columns = {name: _lists(table[name]) for name in table.column_names}
+    """The columns of ROW_SCHEMA as rows; numbers as arrays of int64, texts as lists."""
+    columns = {name: _lists(table[name]) for name in ROW_SCHEMA.names}
     return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
 
 

@@ -11,7 +11,7 @@ from opabinia.data.arrow import ArrowTable, pa
 from opabinia.data.collate import TextBatch, collate_text
 from opabinia.data.pipeline import ordered_dataset
 from opabinia.data.streaming.plan import Progress, Share, StreamPlan, StreamPosition, WindowWork
-from opabinia.data.streaming.reading import WindowReader
+from opabinia.data.streaming.reading import MoreColumns, WindowReader
 from opabinia.data.streaming.rows import rows_of
 from opabinia.data.trainable import TextEncoding
 
@@ -22,9 +22,13 @@ _PREFETCH = 2
 
 @dataclass(frozen=True, slots=True)
 class Streamed:
-    """A worker's share of one step's batch, and where the stream stands once all workers have used theirs."""
+    """A worker's share of one step's batch, and where the stream stands once all workers have used theirs.
+
+    table: the rows that the batch was made of, with the further columns that the stream was asked for.
+    """
 
     batch: TextBatch
+    table: ArrowTable
     position: StreamPosition
 
 
@@ -37,8 +41,9 @@ def stream_batches(
     pad_id: int,
     start: StreamPosition | None = None,
     tasks: int = 2,
+    more: MoreColumns | None = None,
 ) -> Iterator[Streamed]:
-    """`steps` batches from `start` on (the beginning when None), `tasks` Ray tasks reading ahead.
+    """`steps` batches from `start` on (the beginning when None), `tasks` Ray tasks reading ahead and adding `more` columns.
 
     Ray must be running. Raises ValueError where the workers cannot share a batch equally, where `start` belongs to other data, and
     while reading where a shard was changed after the audit.
@@ -47,7 +52,7 @@ def stream_batches(
         raise ValueError(f"batch: {plan.batch} rows cannot be shared by {share.workers} workers; use a multiple")
     start = start or plan.position(0, 0)
     plan.check(start)
-    reader = WindowReader(plan, share, encoding)
+    reader = WindowReader(plan, share, encoding, more)
     each, used = plan.batch // share.workers, 0
     work = plan.work(start, steps * plan.batch)
     rest = list[ArrowTable]()
@@ -55,7 +60,7 @@ def stream_batches(
         progress = Progress(plan, windows)
         for table in _regrouped(_tables(reader, windows, tasks), each, rest):
             used += plan.batch
-            yield Streamed(collate_text(rows_of(table), pad_id), progress.after(used))
+            yield Streamed(collate_text(rows_of(table), pad_id), table, progress.after(used))
 
 
 def _tables(reader: WindowReader, windows: list[WindowWork], tasks: int) -> Iterable[ArrowTable]:
