@@ -22,7 +22,7 @@ from tests.data.instructions.specimens import (
     write_json,
 )
 
-pytestmark = pytest.mark.usefixtures("local_ray")
+pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("local_ray")]
 
 # What the server does about "bird N" when it is asked the first, second, … time; after that it answers well.
 BAD = {
@@ -105,7 +105,7 @@ def test_a_record_is_llava_s_with_licence_and_provenance(tmp_path: Path) -> None
         "date": "2026-11-21",
     }
     parsed = parse_record(json.dumps(record), "f", 1)
-    assert (parsed.image, len(parsed.turns)) == ("0.jpg", 4)
+    assert (parsed.images, len(parsed.turns)) == (("0.jpg",), 4)
 
 
 def test_a_second_run_asks_nothing_and_writes_the_same(tmp_path: Path) -> None:
@@ -186,7 +186,8 @@ def test_each_source_has_its_template_and_a_description_comes_first(tmp_path: Pa
 def test_lines_that_are_no_captions_are_listed_by_file_and_line(tmp_path: Path) -> None:
     captions = tmp_path / "c.jsonl"
     lines = [b"{", b"[]", b'{"caption": "a", "source": "Birds"}', b'{"image": "a.jpg", "source": "Birds"}', b'{"id": "\xff"}',
-             b'{"image": "b.jpg", "caption": "bird 0", "source": "Birds"}']  # fmt: skip
+             b'{"image": ["b.jpg"], "caption": "bird 0", "source": "Birds"}',
+             b'{"image": ["b.jpg", "c.jpg"], "caption": "bird 0", "source": "Birds"}']  # fmt: skip
     captions.write_bytes(b"\n".join(lines) + b"\n")
     with serving(writer) as server:
         folder = run(server, tmp_path, "out", captions)
@@ -196,8 +197,9 @@ def test_lines_that_are_no_captions_are_listed_by_file_and_line(tmp_path: Path) 
         ("c.jsonl:3", "it names no image"),
         ("c.jsonl:4", "caption is missing or empty"),
         ("c.jsonl:5", "not valid JSON in UTF-8"),
+        ("c.jsonl:7", "it names 2 images, and a caption is about one"),
     ]
-    assert [record["id"] for record in read_records(folder)] == ["c.jsonl:6"]
+    assert [(record["id"], record["image"]) for record in read_records(folder)] == [("c.jsonl:6", "b.jpg")]
 
 
 def test_a_source_without_a_licence_is_refused_before_anything_is_asked(tmp_path: Path) -> None:

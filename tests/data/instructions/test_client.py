@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from opabinia.data.instructions.client import Answer, chat_client
+from opabinia.data.instructions.client import Answer, chat_client, check_reachable
 from opabinia.data.instructions.sending import Refused, Unanswered, Unusable
 from opabinia.data.instructions.settings import EndpointConfig
 from tests.data.instructions.endpoint import Behaviour, Endpoint, Reply, serving
@@ -124,6 +124,15 @@ def test_nobody_there_is_unanswered(tmp_path: Path) -> None:
         pass
     with pytest.raises(Unanswered, match="4 times"):
         ask(server, tmp_path)
+
+
+def test_an_endpoint_counts_as_reachable_when_it_says_anything_at_all() -> None:
+    with serving(then_good()) as server:
+        endpoint = EndpointConfig(base_url=server.url, model="writer")
+        # This server knows POST alone, and answers 501.
+        check_reachable(endpoint)
+    with pytest.raises(ValueError, match=rf"endpoint\.base_url: nobody answers at {server.url} .*; start the server"):
+        check_reachable(endpoint)
 
 
 def test_the_key_comes_from_the_environment_and_is_repeated_nowhere(

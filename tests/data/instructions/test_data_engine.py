@@ -51,6 +51,7 @@ def test_fields_are_lines_with_their_parts(tmp_path: Path) -> None:
         read_fields(file)
 
 
+@pytest.mark.e2e
 def test_from_fields_to_records(tmp_path: Path, local_ray: None) -> None:
     fields = tmp_path / "fields.txt"
     fields.write_text("Biology: Cells, Fungi, Magic\n")
@@ -97,6 +98,7 @@ def test_from_fields_to_records(tmp_path: Path, local_ray: None) -> None:
     ]
 
 
+@pytest.mark.e2e
 def test_pages_of_a_folder_and_what_is_left_out(tmp_path: Path, local_ray: None) -> None:
     folder = tmp_path / "pages"
     write_sections(

@@ -7,17 +7,17 @@ import os
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
-import psutil
+import pytest
 
 from opabinia.data.instructions.pipeline import generate_from_captions
 from tests.data.instructions import killed_run
 from tests.data.instructions.endpoint import Behaviour, Reply, pairs, serving
+from tests.data.instructions.killing import complete_lines, contents, kill, wait_until
 from tests.data.instructions.specimens import caption_file, read_records, settings
+
+pytestmark = pytest.mark.e2e
 
 KEY = "sk-very-secret-0123456789"
 BIRDS, QUICK, AT_ONCE = 24, 12, 4
@@ -40,38 +40,10 @@ def writer(released: threading.Event) -> Behaviour:
     return behave
 
 
-def wait_until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 90
-    while not holds():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.05)
-
-
 def begin(folder: Path) -> subprocess.Popen[bytes]:
     with (folder / "output").open("wb") as output:
         command = [sys.executable, "-m", killed_run.__name__, str(folder)]
         return subprocess.Popen(command, env=os.environ | {"WRITER_KEY": KEY}, stdout=output, stderr=subprocess.STDOUT)
-
-
-def kill(process: subprocess.Popen[bytes]) -> None:
-    """kill -9 the run itself, and wait for its Ray to end; Ray's agents outlive it, and are of no use to anyone."""
-    family = psutil.Process(process.pid).children(recursive=True)
-    agents = [child for child in family if "Agent" in child.name()]
-    process.kill()
-    process.wait()
-    _, alive = psutil.wait_procs([child for child in family if child not in agents], timeout=60)
-    assert not alive
-    for agent in agents:
-        with suppress(psutil.NoSuchProcess):
-            agent.kill()
-
-
-def complete_lines(folder: Path) -> int:
-    return sum(file.read_bytes().count(b"\n") for file in folder.glob("*.answers.jsonl"))
-
-
-def contents(folder: Path) -> str:
-    return "".join(file.read_text(errors="replace") for file in folder.rglob("*") if file.is_file())
 
 
 def test_a_run_that_is_killed_goes_on_where_it_was(tmp_path: Path, local_ray: None) -> None:

@@ -32,7 +32,7 @@ def ask(url: str, tmp_path: Path, answers: Path, **changes: Any) -> list[Failure
 
 @pytest.mark.parametrize(("at_once", "processes", "most"), [(1, 1, 1), (3, 1, 3), (7, 2, 3)])
 def test_a_task_keeps_to_its_share_of_the_requests(tmp_path: Path, at_once: int, processes: int, most: int) -> None:
-    with serving(lambda user, count: Reply(pairs(1), stall_s=0.05)) as server:
+    with serving(lambda user, count: Reply(pairs(1), stall_s=0.02)) as server:
         given = settings(server.url, tmp_path, asking={"at_once": at_once, "processes": processes})
         rules = Rules(given.endpoint, given.filters, 1)
         slices, _ = write_pending(PROMPTS, rules, read_answers(tmp_path), tmp_path / "p.pending.jsonl", given.asking)

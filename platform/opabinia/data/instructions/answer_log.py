@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from opabinia.data.instructions.client import Answer
 
-_SUFFIX = ".answers.jsonl"
+SUFFIX = ".answers.jsonl"
 _PATIENCE_S = 60.0
 
 
@@ -31,7 +31,7 @@ class AnswerWriter:
     """Appends answers to a file of its own, which appears with the first of them and is locked while it is open."""
 
     def __init__(self, folder: Path, name: str) -> None:
-        self._path = folder / f"{name}-{uuid4().hex}{_SUFFIX}"
+        self._path = folder / f"{name}-{uuid4().hex}{SUFFIX}"
         self._file: int | None = None
         self._torn = False
 
@@ -92,7 +92,7 @@ class AnswerIndex:
 
 def read_answers(folder: Path, name: str = "") -> AnswerIndex:
     """All answers in a folder, or those of the writers called `name`."""
-    files = sorted(folder.glob(f"{name}*{_SUFFIX}"))
+    files = sorted(folder.glob(f"{name}*{SUFFIX}"))
     hashes, places, offsets = array("Q"), array("i"), array("q")
     for place, file in enumerate(files):
         for offset, key in _keys(file):
@@ -116,7 +116,7 @@ def only_run(folder: Path) -> Generator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise ValueError(f"{folder}: another run writes its answers there; wait for it or choose another") from None
-        for file in sorted(folder.glob(f"*{_SUFFIX}")):
+        for file in sorted(folder.glob(f"*{SUFFIX}")):
             _await_writer(file)
         yield
 

@@ -10,6 +10,7 @@ from typing import Any, cast
 from opabinia.data.instructions.settings import InstructionConfig
 from opabinia.data.instructions.subjects import Rejection, Subject, licence_of
 from opabinia.data.instructions.templates import TemplateTable
+from opabinia.data.records import image_entries
 from opabinia.data.shards import read_lines
 from opabinia.data.source_names import record_source
 
@@ -44,9 +45,11 @@ def _subject(line: str, place: str, table: TemplateTable, settings: InstructionC
 def _from_record(
     record: dict[str, Any], place: str, table: TemplateTable, settings: InstructionConfig
 ) -> Subject | Rejection:
-    source, image = record_source(record), record.get("image")
-    if not isinstance(image, str) or not image.strip():
+    source, images = record_source(record), [entry for entry in image_entries(record) if isinstance(entry, str)]
+    if not images:
         return Rejection(place, source, "it names no image")
+    if len(images) > 1:
+        return Rejection(place, source, f"it names {len(images)} images, and a caption is about one")
     texts = _texts(record)
     if "caption" not in texts and (caption := _first_answer(record)):
         texts["caption"] = caption
@@ -57,7 +60,7 @@ def _from_record(
         return Rejection(place, source, str(error))
     licence = licence_of(record.get("licence", record.get("license")), source, settings)
     identity = place if record.get("id") is None else str(record["id"])
-    return Subject(identity, source, image, licence, texts, name, {})
+    return Subject(identity, source, images[0], licence, texts, name, {})
 
 
 def _texts(record: Mapping[str, Any]) -> dict[str, str]:

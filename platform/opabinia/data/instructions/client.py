@@ -14,6 +14,8 @@ from opabinia.data.instructions.retry import PatienceConfig
 from opabinia.data.instructions.sending import Sender
 from opabinia.data.instructions.settings import EndpointConfig
 
+_KNOCK_S = 10.0
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -93,6 +95,18 @@ def api_key(endpoint: EndpointConfig) -> str | None:
     if not key.isascii() or not key.isprintable():
         raise ValueError(f"endpoint.api_key_env: {endpoint.api_key_env} holds what cannot stand in an HTTP header")
     return key
+
+
+def check_reachable(endpoint: EndpointConfig) -> None:
+    """Raises ValueError when nobody listens at the endpoint's address; what an answer says is left to the requests."""
+    try:
+        httpx.get(f"{endpoint.base_url}/models", timeout=_KNOCK_S)
+    except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+        raise ValueError(
+            f"endpoint.base_url: nobody answers at {endpoint.base_url} ({error}); start the server, or put the address right"
+        ) from None
+    except httpx.TransportError:
+        return
 
 
 def _text(content: object) -> str:

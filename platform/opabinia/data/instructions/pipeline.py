@@ -25,12 +25,29 @@ from opabinia.data.instructions.settings import InstructionConfig
 from opabinia.data.instructions.subjects import Rejection, Subject
 from opabinia.data.instructions.templates import TemplateTable, template_table
 from opabinia.data.instructions.topics import TEMPLATE as TOPICS
-from opabinia.data.instructions.topics import named_topics, read_fields, topic_prompt
+from opabinia.data.instructions.topics import named_topics, read_fields, topic_names, topic_prompt
 from opabinia.data.instructions.wiki import WikiConfig, media_wiki
 from opabinia.data.shards import write_shards
 from opabinia.storage.atomic import whole_folder
 
 Subjects = Callable[[], Iterable[Subject | Rejection]]
+
+
+def caption_prompts(settings: InstructionConfig, captions: Sequence[Path]) -> Iterator[Prompt]:
+    """What `generate_from_captions` asks."""
+    table = template_table(settings.templates)
+    return _prompts(caption_subjects(captions, table, settings), table)
+
+
+def page_prompts(settings: InstructionConfig, pages: Path) -> Iterator[Prompt]:
+    """What `generate_from_pages` asks."""
+    return _prompts(page_subjects(pages, settings), template_table(settings.templates))
+
+
+def topic_prompts(settings: InstructionConfig, fields: Path) -> Iterator[Prompt]:
+    """What `generate_topics` asks."""
+    template = template_table(settings.templates).named(TOPICS)
+    return (topic_prompt(each, template, settings) for each in read_fields(fields))
 
 
 def generate_from_captions(
@@ -56,7 +73,7 @@ def generate_topics(settings: InstructionConfig, fields: Path, folder: Path, *, 
     """Topics of the fields in a file; writes topics.jsonl and report.json into `folder` and returns the former."""
     template = template_table(settings.templates).named(TOPICS)
     subfields = read_fields(fields)
-    answered = ask_all(lambda: (topic_prompt(each, template, settings) for each in subfields), settings, answers)
+    answered = ask_all(lambda: topic_prompts(settings, fields), settings, answers)
     report = Report()
     with whole_folder(folder) as draft:
         _write_lines(draft / "topics.jsonl", named_topics(subfields, template, answered, settings, report))
@@ -70,8 +87,7 @@ def fetch_pages(settings: WikiConfig, topics: Path, folder: Path, *, cache: Path
     cache: folder of what was fetched, which a second run does not fetch again. Writes pages.jsonl and images/ into `folder` and
     returns the former. Raises ValueError when the wiki gives no answer.
     """
-    with topics.open(encoding="utf-8") as handle:
-        names = [str(json.loads(line)["topic"]) for line in handle]
+    names = topic_names(topics)
     with whole_folder(folder) as draft:
         asyncio.run(fetch_sections(media_wiki(settings, cache), names, draft, settings.at_once))
     return folder / "pages.jsonl"
@@ -113,7 +129,7 @@ def _records(
             report.add_rejection(found.source, found.reason)
             rejections.append(found)
         else:
-            report.add_record(found["source"], len(found["conversations"]) // 2)
+            report.add_record(found["source"], len(found["conversations"]) // 2, found["licence"])
             yield found
 
 

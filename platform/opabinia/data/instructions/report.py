@@ -13,17 +13,19 @@ from opabinia.data.instructions.settling import Outcome
 
 @dataclass(slots=True)
 class SourceCount:
-    """subjects: those read. records, pairs: those written. rejected: reason -> subjects."""
+    """subjects: those read. records, pairs: those written. licences: licence -> records. rejected: reason -> subjects."""
 
     subjects: int = 0
     records: int = 0
     pairs: int = 0
+    licences: Counter[str] = field(default_factory=Counter[str])
     rejected: Counter[str] = field(default_factory=Counter[str])
 
     def summary(self) -> dict[str, Any]:
-        """As JSON, the reasons in alphabetical order."""
+        """As JSON, licences and reasons in alphabetical order."""
         counts = {"subjects": self.subjects, "records": self.records, "pairs": self.pairs}
-        return {**counts, "rejected": dict(sorted(self.rejected.items()))}
+        licences, rejected = dict(sorted(self.licences.items())), dict(sorted(self.rejected.items()))
+        return {**counts, "licences": licences, "rejected": rejected}
 
 
 @dataclass(slots=True)
@@ -46,12 +48,14 @@ class Report:
                 self._seen.add(short)
                 self.usage.setdefault(attempt.answer.model, Usage()).add(attempt.answer)
 
-    def add_record(self, source: str, pairs: int) -> None:
-        """Count a record of so many questions and answers."""
+    def add_record(self, source: str, pairs: int, licence: str | None = None) -> None:
+        """Count a record of so many questions and answers; topics have no licence."""
         count = self.source(source)
         count.subjects += 1
         count.records += 1
         count.pairs += pairs
+        if licence is not None:
+            count.licences[licence] += 1
 
     def add_rejection(self, source: str, reason: str) -> None:
         """Count a subject that no record is made of."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import date
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, JsonValue, field_validator, model_validator
 
 from opabinia.config import Config
 from opabinia.data.instructions.filters import FilterConfig
@@ -33,7 +33,7 @@ class EndpointConfig(Config):
     max_tokens: int | None = Field(default=2048, ge=1)
     """Longest answer, or null to leave it to the endpoint."""
 
-    body: dict[str, Any] = Field(default_factory=dict[str, Any])
+    body: dict[str, JsonValue] = Field(default_factory=dict[str, JsonValue])
     """Further fields of each request's body, for what one endpoint alone knows."""
 
     timeout_s: float = Field(default=180.0, gt=0)
@@ -53,7 +53,7 @@ class EndpointConfig(Config):
 
     @field_validator("body")
     @classmethod
-    def _adds_and_does_not_replace(cls, value: dict[str, Any]) -> dict[str, Any]:
+    def _adds_and_does_not_replace(cls, value: dict[str, JsonValue]) -> dict[str, JsonValue]:
         if fixed := sorted({"model", "messages", "stream", "n"} & set(value)):
             raise ValueError(f"{fixed[0]} is set by the pipeline; leave it out")
         return value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from opabinia.data.instructions.report import Report
 from opabinia.data.instructions.requests import Prompt
 from opabinia.data.instructions.settings import InstructionConfig
 from opabinia.data.instructions.templates import PromptTemplate
+from opabinia.data.shards import read_lines
 
 TEMPLATE = "topics"
 FIELDS = Path(__file__).with_name("fields.txt")
@@ -44,6 +46,11 @@ def read_fields(file: Path) -> list[Subfield]:
     if not found:
         raise ValueError(f"{file}: holds no fields; write lines 'Field: subfield, subfield'")
     return list(dict.fromkeys(found))
+
+
+def topic_names(file: Path) -> list[str]:
+    """The topics of a topics.jsonl, in order."""
+    return [str(json.loads(line)["topic"]) for _, line in read_lines(file)]
 
 
 def topic_prompt(subfield: Subfield, template: PromptTemplate, settings: InstructionConfig) -> Prompt:
