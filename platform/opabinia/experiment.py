@@ -17,6 +17,7 @@ from opabinia.names import unknown
 from opabinia.serving.config import ServingConfig
 from opabinia.sweeps.space import SweepConfig
 from opabinia.tracking.config import TrackingConfig
+from opabinia.training.checkpointing.config import CheckpointConfig
 from opabinia.training.run import WorkersConfig
 from opabinia.training.stages import StageConfig
 
@@ -56,6 +57,9 @@ class Experiment(Config):
 
     workers: WorkersConfig = WorkersConfig()
     """The Ray Train workers of each run."""
+
+    checkpoints: CheckpointConfig = CheckpointConfig()
+    """When the state of a run is saved, from which it goes on after a failure."""
 
     benchmark: BenchmarkConfig
     """The held-out questions that models are scored on."""

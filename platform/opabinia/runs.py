@@ -56,4 +56,5 @@ def _run(
         inputs=inputs,
         workers=experiment.workers,
         cache=experiment.cache,
+        checkpoints=experiment.checkpoints,
     )

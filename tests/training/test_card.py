@@ -41,7 +41,9 @@ def checkpoint(tmp_path: Path) -> Path:
     """As a training worker leaves it."""
     model = small_model(SvaSettings())
     save_checkpoint(model, tokenizer(), tmp_path / "checkpoint")
-    record_training(tmp_path / "checkpoint", a_run(model.config), report("a-run", with_image=scores(80, 60, 40, 70)))
+    record_training(
+        tmp_path / "checkpoint", a_run(model.config), report("a-run", with_image=scores(80, 60, 40, 70)), None
+    )
     return tmp_path / "checkpoint"
 
 

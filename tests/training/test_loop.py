@@ -15,12 +15,14 @@ from opabinia.data.collate import collate_text
 from opabinia.data.prompts import encode_conversation
 from opabinia.data.records import Turn
 from opabinia.data.streaming.plan import StreamPosition
-from opabinia.data.streaming.stream import Streamed
+from opabinia.data.streaming.stream import Part, Streamed
 from opabinia.models.multimodal import MultimodalModel
+from opabinia.training.data_parallel import Together
 from opabinia.training.learning_rate import rate_factor
 from opabinia.training.loop import Step, train_stage
 from opabinia.training.optimiser import build_optimiser
-from opabinia.training.stages import Part, StageConfig
+from opabinia.training.stages import Part as ModelPart
+from opabinia.training.stages import StageConfig
 from opabinia.training.worker import report_steps
 from tests.models.small import random_features, small_model, tokenizer
 
@@ -29,14 +31,18 @@ from tests.models.small import random_features, small_model, tokenizer
 class FixedFeatures:
     grids: list[Tensor] = field(default_factory=lambda: random_features(4))
 
-    def of_batch(self, streamed: Streamed) -> list[Tensor]:
+    @property
+    def more(self) -> None:
+        return None
+
+    def of_batch(self, part: Part) -> list[Tensor]:
         return self.grids
 
     def of_prompts(self, prompts: object) -> list[Tensor]:
         return self.grids
 
 
-def stage(steps: int = 4, trains: tuple[Part, ...] = ("connector",), **changes: object) -> StageConfig:
+def stage(steps: int = 4, trains: tuple[ModelPart, ...] = ("connector",), **changes: object) -> StageConfig:
     settings = {"name": "s", "data": "d", "trains": trains, "steps": steps, "batch": 4, "lr": 1e-3, "base_batch": 4}
     return StageConfig.model_validate({**settings, **changes})
 
@@ -50,16 +56,20 @@ def batch() -> Streamed:
         for e in encoded
     ]
     position = StreamPosition(window=0, unit=4, epoch=0, shard=0, offset=0, seed=0, data="")
-    return Streamed(collate_text(rows, 0), pa.table({}), position)
+    return Streamed((Part(collate_text(rows, 0), pa.table({})),), position)
 
 
 def train(config: StageConfig, model: MultimodalModel | None = None) -> list[Step]:
     model = model or small_model(SvaSettings())
-    return list(train_stage(model, model, config, [batch()] * config.steps, FixedFeatures()))
+    return list(
+        train_stage(
+            model, build_optimiser(model, config), config, [batch()] * config.steps, FixedFeatures(), Together()
+        )
+    )
 
 
 def test_the_same_seed_gives_identical_losses() -> None:
-    both: tuple[Part, ...] = ("connector", "language_model")
+    both: tuple[ModelPart, ...] = ("connector", "language_model")
     runs = [[step.loss for step in train(stage(trains=both))] for _ in range(2)]
     assert runs[0] == runs[1]
 
@@ -70,7 +80,7 @@ def test_four_pictures_are_learnt_by_heart() -> None:
 
 
 @pytest.mark.parametrize("part", ["connector", "language_model"])
-def test_what_a_stage_does_not_train_stays_as_it_was(part: Part) -> None:
+def test_what_a_stage_does_not_train_stays_as_it_was(part: ModelPart) -> None:
     model = small_model(SvaSettings())
     before = {name: parameter.clone() for name, parameter in model.named_parameters()}
     train(stage(trains=(part,)), model)
@@ -82,15 +92,15 @@ def test_each_part_has_its_own_rate_scaled_by_the_batch() -> None:
     config = stage(
         trains=("connector", "language_model"), batch=16, lr=1e-3, learning_rates={"language_model": 1e-4}, warmup=0.0
     )
-    optimiser, _ = build_optimiser(small_model(SvaSettings()), config)
-    rates = {group["name"]: group["lr"] for group in optimiser.param_groups}
+    optimiser = build_optimiser(small_model(SvaSettings()), config)
+    rates = {group["name"]: group["lr"] for group in optimiser.adamw.param_groups}
     assert rates == pytest.approx({"connector": 2e-3, "language_model": 2e-4})
 
 
 def test_data_that_end_too_early_are_said_so() -> None:
     model = small_model(SvaSettings())
     with pytest.raises(ValueError, match="s has data for 1 of its 4 steps"):
-        list(train_stage(model, model, stage(), [batch()], FixedFeatures()))
+        list(train_stage(model, build_optimiser(model, stage()), stage(), [batch()], FixedFeatures(), Together()))
 
 
 @given(steps=st.integers(1, 500), warmup=st.floats(0, 0.9), schedule=st.sampled_from(["cosine", "constant"]))

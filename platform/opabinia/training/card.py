@@ -14,10 +14,11 @@ from opabinia.models.language_models import language_model_licence
 from opabinia.training.run import RunConfig
 
 if TYPE_CHECKING:
+    from opabinia.data.streaming.plan import StreamPosition
     from opabinia.models.multimodal_config import ModelConfig
     from opabinia.training.stages import StageConfig
 
-_RUN, _REPORT = "run.json", "report.json"
+_RUN, _REPORT, _POSITION = "run.json", "report.json", "position.json"
 
 _USAGE = """```python
 import opabinia  # tells transformers of the model
@@ -34,10 +35,12 @@ print(processor.decode(model.generate(**inputs, max_new_tokens=64)[0, inputs["in
 ```"""
 
 
-def record_training(folder: Path, run: RunConfig, report: TrialReport) -> None:
-    """Leave in a checkpoint folder how it came about and what it scored."""
+def record_training(folder: Path, run: RunConfig, report: TrialReport, position: StreamPosition | None) -> None:
+    """Leave in a checkpoint folder how it came about, what it scored, and how far the data of its last stage were used."""
     (folder / _RUN).write_text(run.model_dump_json(indent=1) + "\n")
     (folder / _REPORT).write_text(to_json(report) + "\n")
+    if position is not None:
+        (folder / _POSITION).write_text(position.model_dump_json(indent=1) + "\n")
 
 
 def model_card(checkpoint: Path, model: ModelConfig) -> str:

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ray.train import Result, ScalingConfig
+from ray.train import FailureConfig, Result, ScalingConfig
 from ray.train import RunConfig as TrainRunConfig
 from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 
@@ -18,9 +18,18 @@ def launch(run: RunConfig, storage: Path, callbacks: list[Any]) -> Result:
     asked_at = time.time()
     trainer = _trainer_class(run)(
         _train,
-        train_loop_config={"run": run.model_dump_json(), "asked_at": asked_at},
+        train_loop_config={
+            "run": run.model_dump_json(),
+            "asked_at": asked_at,
+            "state": str(storage.resolve() / run.name / "state"),
+        },
         scaling_config=ScalingConfig(num_workers=run.workers.count, resources_per_worker={"CPU": run.workers.cpus}),
-        run_config=TrainRunConfig(name=run.name, storage_path=str(storage.resolve()), callbacks=callbacks),
+        run_config=TrainRunConfig(
+            name=run.name,
+            storage_path=str(storage.resolve()),
+            callbacks=callbacks,
+            failure_config=FailureConfig(max_failures=run.workers.max_failures),
+        ),
     )
     return trainer.fit()
 
@@ -39,13 +48,3 @@ def _trainer_class(run: RunConfig) -> type[DataParallelTrainer]:
     from ray.train.torch import TorchTrainer
 
     return TorchTrainer
-
-
-def check_batches(run: RunConfig) -> None:
-    """Raises ValueError when a stage's batch cannot be shared equally by the workers."""
-    for place, stage in enumerate(run.stages):
-        if stage.batch % run.workers.count:
-            nearest = max(1, round(stage.batch / run.workers.count)) * run.workers.count
-            raise ValueError(
-                f"stages.{place}.batch: {stage.batch} samples cannot be shared by {run.workers.count} workers; use {nearest}"
-            )

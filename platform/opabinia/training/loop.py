@@ -6,21 +6,21 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-import torch
-from torch import nn
+from torch import Tensor, nn
 
-from opabinia.data.collate import TextBatch
+from opabinia.data.prompts import IGNORE
 from opabinia.data.streaming.plan import StreamPosition
-from opabinia.data.streaming.stream import Streamed
+from opabinia.data.streaming.stream import Part, Streamed
 from opabinia.models.multimodal import MultimodalModel
-from opabinia.training.optimiser import build_optimiser, learning_rates
+from opabinia.training.data_parallel import Together
+from opabinia.training.optimiser import Optimiser, learning_rates
 from opabinia.training.stages import StageConfig
 from opabinia.training.visual_features import VisualFeatures
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One optimiser step: `number` counts from 1, `loss` is the mean over this worker's supervised tokens.
+    """One optimiser step: `number` counts from 1, `loss` is the mean over the supervised tokens of all workers.
 
     position: where the data go on after it.
     """
@@ -35,39 +35,51 @@ class Step:
 
 def train_stage(
     model: MultimodalModel,
-    wrapped: nn.Module,
+    optimiser: Optimiser,
     stage: StageConfig,
     batches: Iterable[Streamed],
     features: VisualFeatures,
+    together: Together,
+    *,
+    done: int = 0,
 ) -> Iterator[Step]:
-    """Train one stage step by step; the caller decides what to do between steps (log, score, checkpoint, stop).
+    """Train one stage step by step, `done` of which are behind; the caller decides what to do in between (log, score, save, stop).
 
-    `wrapped` is the model as the hardware wants it called (itself, or a data-parallel wrapper around it).
     Raises ValueError when the data end before the stage's steps do.
     """
-    optimiser, schedule = build_optimiser(model, stage)
-    wrapped.train()
+    model.train()
     stream = iter(batches)
-    for number in range(1, stage.steps + 1):
+    for number in range(done + 1, stage.steps + 1):
         started = time.perf_counter()
         streamed = next(stream, None)
         if streamed is None:
             raise ValueError(
                 f"stages: {stage.name} has data for {number - 1} of its {stage.steps} steps; give it more samples"
             )
-        grids = features.of_batch(streamed)
+        grids = [features.of_batch(part) for part in streamed.parts]
         ready = time.perf_counter()
-        loss = _step(wrapped, streamed.batch, grids, stage.max_grad_norm)
-        optimiser.step()
+        loss = _gradients(model, streamed.parts, grids, together)
+        nn.utils.clip_grad_norm_(optimiser.parameters, stage.max_grad_norm)
         rates = learning_rates(optimiser)
-        schedule.step()
-        optimiser.zero_grad(set_to_none=True)
+        optimiser.step()
         yield Step(number, streamed.position, loss, rates, ready - started, time.perf_counter() - ready)
 
 
-def _step(wrapped: nn.Module, batch: TextBatch, grids: list[torch.Tensor], max_grad_norm: float) -> float:
-    output = wrapped(batch.input_ids, grids, batch.attention_mask, batch.labels, samples=batch.samples)
-    output.loss.backward()
-    trained = [parameter for parameter in wrapped.parameters() if parameter.grad is not None]
-    nn.utils.clip_grad_norm_(trained, max_grad_norm)
-    return output.loss.item()
+def _gradients(model: MultimodalModel, parts: tuple[Part, ...], grids: list[list[Tensor]], together: Together) -> float:
+    """Leave the gradients of the mean loss over all workers' tokens in the parameters; that loss.
+
+    Every token counts the same, however they are spread over parts and workers.
+    """
+    counts = [int((part.batch.labels[:, 1:] != IGNORE).sum()) for part in parts]
+    tokens = together.total(sum(counts))
+    loss = 0.0
+    for part, count, grid in zip(parts, counts, grids, strict=True):
+        batch = part.batch
+        output = model(batch.input_ids, grid, batch.attention_mask, batch.labels, samples=batch.samples)
+        share = output.loss * (count / tokens)
+        # Text alone reaches no connector.
+        if share.requires_grad:
+            share.backward()
+        loss += share.item()
+    together.add_gradients(model)
+    return together.total(loss)

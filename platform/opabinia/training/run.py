@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from opabinia.config import Config
 from opabinia.data.source import DataConfig
+from opabinia.data.streaming.batching import check_batch
 from opabinia.evaluation.questions import BenchmarkConfig
 from opabinia.features.config import CacheConfig
 from opabinia.models.multimodal_config import ModelConfig
-from opabinia.training.stages import StageConfig
+from opabinia.training.checkpointing.config import CheckpointConfig
+from opabinia.training.stages import StageConfig, rows_at_once
 
 
 class WorkersConfig(Config):
@@ -29,6 +31,9 @@ class WorkersConfig(Config):
     data_tasks: int = Field(default=2, gt=0)
     """Ray tasks that read data ahead of each worker."""
 
+    max_failures: int = Field(default=0, ge=0)
+    """How often a run whose workers died goes on from its last checkpoint before it counts as failed."""
+
 
 class RunConfig(Config):
     """One model through all stages."""
@@ -45,6 +50,16 @@ class RunConfig(Config):
     """The prepared inputs, as `opabinia.training.inputs` writes them."""
     workers: WorkersConfig
     cache: CacheConfig = CacheConfig()
+    checkpoints: CheckpointConfig = CheckpointConfig()
+
+    @model_validator(mode="after")
+    def _workers_can_share_batches(self) -> RunConfig:
+        for place, stage in enumerate(self.stages):
+            try:
+                check_batch(stage.batch, self.workers.count, rows_at_once(stage, self.workers.count))
+            except ValueError as error:
+                raise ValueError(f"stages.{place}.{error}") from None
+        return self
 
     @property
     def reports(self) -> int:

@@ -31,6 +31,9 @@ class StageConfig(Config):
     batch: int = Field(gt=0)
     """Samples in one step (rows of packed samples, with packed batches), summed over all workers."""
 
+    per_device_batch: int | None = Field(default=None, gt=0)
+    """Most of them that a worker computes on at once; the gradients of several such parts are added up. Null for all of its share."""
+
     batching: BatchingConfig = PlainBatches()
     """Which samples share a row and a batch."""
 
@@ -68,3 +71,13 @@ class StageConfig(Config):
             if part not in self.trains:
                 raise ValueError(f"learning_rates.{part}: not trained in this stage; add it to trains or drop its rate")
         return self
+
+
+def rows_at_once(stage: StageConfig, workers: int) -> int:
+    """How many rows a worker computes on at once: the largest equal parts of its share that per_device_batch allows.
+
+    Where the share has no such parts, per_device_batch itself, which `check_batch` then refuses.
+    """
+    share = stage.batch // workers
+    most = min(share, stage.per_device_batch or share)
+    return next((rows for rows in range(most, 0, -1) if share % rows == 0), 1)

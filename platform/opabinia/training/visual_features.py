@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from torch import Tensor
 
 from opabinia.data.streaming.reading import MoreColumns
-from opabinia.data.streaming.stream import Streamed
+from opabinia.data.streaming.stream import Part
 from opabinia.encoders.fitting import fitting_of, fittings_of
 from opabinia.encoders.pixel_columns import pixel_tensor, with_pixels
 from opabinia.encoders.pixels import Decoding
@@ -32,7 +32,7 @@ class VisualFeatures(Protocol):
     @property
     def more(self) -> MoreColumns | None: ...
 
-    def of_batch(self, streamed: Streamed) -> list[Tensor]: ...
+    def of_batch(self, part: Part) -> list[Tensor]: ...
 
     def of_prompts(self, prompts: Sequence[Prompt]) -> list[Tensor]: ...
 
@@ -48,8 +48,8 @@ class StoredFeatures:
     def more(self) -> None:
         return None
 
-    def of_batch(self, streamed: Streamed) -> list[Tensor]:
-        keys = streamed.batch.image_keys
+    def of_batch(self, part: Part) -> list[Tensor]:
+        keys = part.batch.image_keys
         return self._read(keys) if keys else []
 
     def of_prompts(self, prompts: Sequence[Prompt]) -> list[Tensor]:
@@ -72,12 +72,12 @@ class FreshFeatures:
         fittings = fittings_of(encoder.entry for encoder in self.encoded.encoders)
         return partial(with_pixels, fittings=fittings, decoding=self.decoding)
 
-    def of_batch(self, streamed: Streamed) -> list[Tensor]:
-        return [self._encoded(encoder, streamed) for encoder in self.encoded.encoders] if streamed.batch.images else []
+    def of_batch(self, part: Part) -> list[Tensor]:
+        return [self._encoded(encoder, part) for encoder in self.encoded.encoders] if part.batch.images else []
 
-    def _encoded(self, encoder: VisionEncoder, streamed: Streamed) -> Tensor:
+    def _encoded(self, encoder: VisionEncoder, part: Part) -> Tensor:
         fitting = fitting_of(encoder.entry)
-        pixels = pixel_tensor(streamed.table[fitting.name], fitting)
+        pixels = pixel_tensor(part.table[fitting.name], fitting)
         return encoder(normalised(pixels.to(encoder.device, non_blocking=True), encoder.entry))
 
     def of_prompts(self, prompts: Sequence[Prompt]) -> list[Tensor]:

@@ -1,22 +1,20 @@
-"""What each Ray Train worker does: the story of one run, from base weights to a scored checkpoint."""
+"""What each Ray Train worker does: the story of one run, from base weights, or where it was cut off, to a scored checkpoint."""
 
 from __future__ import annotations
 
 import tempfile
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 import ray.train
-import ray.train.torch
 import torch
-from ray.train import Checkpoint
+from ray.train import Checkpoint as ReportedCheckpoint
+from transformers import PreTrainedTokenizerFast
 
 from opabinia.data.audited import open_audited
 from opabinia.data.streaming.plan import Share, StreamPlan
-from opabinia.data.streaming.reading import MoreColumns
 from opabinia.data.streaming.stream import Streamed, stream_batches
 from opabinia.data.trainable import TextEncoding
 from opabinia.evaluation.report import to_json
@@ -26,56 +24,48 @@ from opabinia.models.checkpoint import save_checkpoint
 from opabinia.models.language_models import load_language_model, load_tokenizer
 from opabinia.models.multimodal import MultimodalModel
 from opabinia.training.card import record_training
+from opabinia.training.checkpointing.checkpoints import Checkpoints
+from opabinia.training.checkpointing.layout import Checkpoint
+from opabinia.training.checkpointing.manifest import read_manifest
+from opabinia.training.checkpointing.state import TrainingState
+from opabinia.training.data_parallel import Together
 from opabinia.training.inputs import TrainingInputs, load_inputs
-from opabinia.training.loop import Step, train_stage
+from opabinia.training.loop import train_stage
+from opabinia.training.optimiser import build_optimiser
+from opabinia.training.progress import Progress, resumed
 from opabinia.training.run import RunConfig
 from opabinia.training.scorer import Scorer, open_scorer
-from opabinia.training.stages import StageConfig
-from opabinia.training.visual_features import open_features
+from opabinia.training.stages import StageConfig, rows_at_once
+from opabinia.training.visual_features import VisualFeatures, open_features
 
 
-@dataclass
-class Progress:
-    """Where a run stands: steps over all stages, and the curve since the last report."""
+@dataclass(frozen=True)
+class Parts:
+    """What a run is made of, besides where it stands."""
 
-    started: float
-    steps: int = 0
-    reports: int = 0
-    first_step_at: float | None = None
-    curve: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
-
-    def add(self, stage: StageConfig, step: Step) -> None:
-        self.first_step_at = self.first_step_at or time.time() - step.step_seconds
-        self.steps += 1
-        point = {
-            "step": self.steps,
-            "loss": step.loss,
-            f"loss/{stage.name}": step.loss,
-            "data_seconds": step.data_seconds,
-        }
-        self.curve.append({**point, "step_seconds": step.step_seconds, **step.rates})
+    run: RunConfig
+    inputs: TrainingInputs
+    tokenizer: PreTrainedTokenizerFast
+    model: MultimodalModel
+    features: VisualFeatures
+    scorer: Scorer
+    together: Together
 
 
 def train_worker(settings: dict[str, Any]) -> None:
-    """Run by Ray Train with {"run": RunConfig as JSON, "asked_at": when the run was asked for, seconds since the epoch}."""
-    run = RunConfig.model_validate_json(settings["run"])
-    torch.set_num_threads(run.workers.threads)
-    torch.manual_seed(run.seed)
-    inputs = load_inputs(run.inputs)
-    tokenizer = load_tokenizer(str(inputs.tokenizer))
-    model = MultimodalModel(run.model, load_language_model(run.model.language_model))
-    workers = ray.train.get_context().get_world_size()
-    wrapped = ray.train.torch.prepare_model(model) if workers > 1 else model
-    scorer = open_scorer(run.benchmark, inputs.benchmark_keys if inputs.features else None)
-    pad_id = cast("int | None", tokenizer.pad_token_id) or 0
-    progress = Progress(started=settings["asked_at"])
-    features = open_features(inputs, run.model.encoders, memory_mib=run.cache.memory_mib)
-    for place, stage in enumerate(run.stages):
-        batches = _batches(run, place, inputs, model, pad_id, features.more)
-        for step in train_stage(model, wrapped, stage, batches, features):
-            progress.add(stage, step)
-            if step.number in report_steps(stage):
-                _report(run, ModelAnswerer(model, tokenizer, features.of_prompts), scorer, progress)
+    """Run by Ray Train with {"run": RunConfig as JSON, "asked_at": when the run was asked for, seconds since the epoch, "state":
+    the address below which the run's state is saved}. Goes on from the last complete checkpoint there.
+    """
+    parts = _assemble(RunConfig.model_validate_json(settings["run"]))
+    with Checkpoints(settings["state"], parts.run.checkpoints) as checkpoints:
+        latest = checkpoints.latest()
+        progress = Progress(started=settings["asked_at"])
+        if latest is not None:
+            progress = resumed(read_manifest(latest.address).facts, settings["asked_at"])
+        for place in range(progress.stage, len(parts.run.stages)):
+            progress.enter(place)
+            _train_stage(parts, progress, checkpoints, latest)
+            latest = None
 
 
 def report_steps(stage: StageConfig) -> frozenset[int]:
@@ -83,58 +73,96 @@ def report_steps(stage: StageConfig) -> frozenset[int]:
     return frozenset(round(stage.steps * (index + 1) / stage.reports) for index in range(stage.reports))
 
 
-def _batches(
-    run: RunConfig, place: int, inputs: TrainingInputs, model: MultimodalModel, pad_id: int, more: MoreColumns | None
-) -> Iterator[Streamed]:
-    stage, context = run.stages[place], ray.train.get_context()
+def _assemble(run: RunConfig) -> Parts:
+    torch.set_num_threads(run.workers.threads)
+    # All workers begin with the same weights; what is drawn while training is each one's own.
+    torch.manual_seed(run.seed)
+    inputs = load_inputs(run.inputs)
+    model = MultimodalModel(run.model, load_language_model(run.model.language_model))
+    context = ray.train.get_context()
+    together = Together(context.get_world_rank(), context.get_world_size())
+    torch.manual_seed(run.seed * together.workers + together.rank)
+    return Parts(
+        run=run,
+        inputs=inputs,
+        tokenizer=load_tokenizer(str(inputs.tokenizer)),
+        model=model,
+        features=open_features(inputs, run.model.encoders, memory_mib=run.cache.memory_mib),
+        scorer=open_scorer(run.benchmark, inputs.benchmark_keys if inputs.features else None),
+        together=together,
+    )
+
+
+def _train_stage(parts: Parts, progress: Progress, checkpoints: Checkpoints, latest: Checkpoint | None) -> None:
+    """Train the stage that `progress` is in, from the state in `latest` where there is one."""
+    run, stage = parts.run, parts.run.stages[progress.stage]
+    optimiser = build_optimiser(parts.model, stage)
+    state = TrainingState(parts.model, optimiser.adamw, optimiser.schedule)
+    if latest is not None:
+        checkpoints.load(latest, state)
+    batches = _batches(parts, progress)
+    for step in train_stage(parts.model, optimiser, stage, batches, parts.features, parts.together, done=progress.done):
+        progress.add(stage, step)
+        reports = step.number in report_steps(stage)
+        if reports:
+            _report(parts, progress)
+        # A report that was given must not be given again, so what may fail is saved with it.
+        if checkpoints.is_due(progress.steps, asked=reports and run.workers.max_failures > 0):
+            checkpoints.save(state, progress.steps, progress.facts())
+
+
+def _batches(parts: Parts, progress: Progress) -> Iterator[Streamed]:
+    run, stage, together = parts.run, parts.run.stages[progress.stage], parts.together
     plan = StreamPlan(
-        open_audited(inputs.audits[stage.data]),
-        seed=run.seed * 1000 + place,
+        open_audited(parts.inputs.audits[stage.data]),
+        seed=run.seed * 1000 + progress.stage,
         batch=stage.batch,
         batching=stage.batching,
-        visual_tokens=model.visual_lengths(1, None)[0],
+        visual_tokens=parts.model.visual_lengths(1, None)[0],
     )
     conversation = run.data.sources[stage.data].conversation
     return stream_batches(
         plan,
-        TextEncoding(str(inputs.tokenizer), run.data.max_length, conversation),
-        Share(context.get_world_rank(), context.get_world_size()),
-        steps=stage.steps,
-        pad_id=pad_id,
+        TextEncoding(str(parts.inputs.tokenizer), run.data.max_length, conversation),
+        Share(together.rank, together.workers),
+        steps=stage.steps - progress.done,
+        pad_id=cast("int | None", parts.tokenizer.pad_token_id) or 0,
+        rows=rows_at_once(stage, together.workers),
+        start=progress.position,
         tasks=run.workers.data_tasks,
-        more=more,
+        more=parts.features.more,
     )
 
 
-def _report(run: RunConfig, answerer: ModelAnswerer, scorer: Scorer, progress: Progress) -> None:
+def _report(parts: Parts, progress: Progress) -> None:
     """Score, checkpoint and report; every worker must call `ray.train.report`, but only the first has something to say."""
-    if ray.train.get_context().get_world_rank() != 0:
+    progress.reports += 1
+    curve, progress.curve = progress.curve, []
+    if parts.together.rank != 0:
         ray.train.report({})
         return
-    progress.reports += 1
-    # A run that is cut off at its next report has the status of this one.
-    status = "finished" if progress.reports == run.reports else "stopped"
-    seconds = time.time() - progress.started
-    scored = scorer.score(
+    run = parts.run
+    answerer = ModelAnswerer(parts.model, parts.tokenizer, parts.features.of_prompts)
+    scored = parts.scorer.score(
         answerer,
         run.name,
         run.model.encoders,
         run.connector_label,
         seed=run.seed,
-        status=status,
+        # A run that is cut off at its next report has the status of this one.
+        status="finished" if progress.reports == run.reports else "stopped",
         steps=progress.steps,
-        seconds=seconds,
+        seconds=progress.seconds,
     )
     metrics = {
         "score": scored.report.score,
         "report": to_json(scored.report),
-        "curve": progress.curve,
+        "curve": curve,
         "start_up_seconds": (progress.first_step_at or progress.started) - progress.started,
     }
-    progress.curve = []
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "checkpoint"
         save_checkpoint(answerer.model, answerer.tokenizer, folder)
-        record_training(folder, run, scored.report)
+        record_training(folder, run, scored.report, progress.position)
         save_answers(folder / "answers.json", scored.with_image, scored.blind)
-        ray.train.report(metrics, checkpoint=Checkpoint.from_directory(folder))
+        ray.train.report(metrics, checkpoint=ReportedCheckpoint.from_directory(folder))

@@ -66,9 +66,12 @@ def numbers(streamed: list[Streamed], encoding: TextEncoding) -> list[list[int]]
     from opabinia.data.tokenizer import load_tokenizer
 
     tokenizer: Any = load_tokenizer(encoding.tokenizer_folder)
-    ends = [(one.batch.input_ids == tokenizer.eos_token_id).nonzero().tolist() for one in streamed]
+    ends = [(one.parts[0].batch.input_ids == tokenizer.eos_token_id).nonzero().tolist() for one in streamed]
     return [
-        [int(tokenizer.convert_ids_to_tokens(int(one.batch.input_ids[row, place - 1]))) for row, place in found]
+        [
+            int(tokenizer.convert_ids_to_tokens(int(one.parts[0].batch.input_ids[row, place - 1])))
+            for row, place in found
+        ]
         for one, found in zip(streamed, ends, strict=True)
     ]
 
@@ -76,7 +79,9 @@ def numbers(streamed: list[Streamed], encoding: TextEncoding) -> list[list[int]]
 def test_a_batch_holds_tokens_labels_and_where_the_pictures_are(audited: AuditedSource, encoding: TextEncoding) -> None:
     streamed = stream(plan(audited), encoding, steps=5)
     order = [index for batch in numbers(streamed, encoding) for index in batch]
-    rows = [row for one in streamed for row in zip(one.batch.input_ids, one.batch.labels, strict=True)]
+    rows = [
+        row for one in streamed for row in zip(one.parts[0].batch.input_ids, one.parts[0].batch.labels, strict=True)
+    ]
     for index, (ids, labels) in zip(order, rows, strict=True):
         expected = encoding.encode(parse_record(json.dumps(record(index)), "", 1))
         length = len(expected.input_ids)
@@ -84,10 +89,10 @@ def test_a_batch_holds_tokens_labels_and_where_the_pictures_are(audited: Audited
         assert set(ids[length:].tolist()) <= {1}
         assert set(labels[length:].tolist()) <= {IGNORE}
         assert expected.input_ids.count(IMAGE_TOKEN) == len(images_of(index))
-    images = [Path(image).name for one in streamed for image in one.batch.images]
+    images = [Path(image).name for one in streamed for image in one.parts[0].batch.images]
     assert images == [image for index in order for image in images_of(index)]
     keys = {Path(address).name: key for key, address in audited.pictures()}
-    assert [key for one in streamed for key in one.batch.image_keys] == [keys[image] for image in images]
+    assert [key for one in streamed for key in one.parts[0].batch.image_keys] == [keys[image] for image in images]
 
 
 def test_an_epoch_uses_every_record_once_and_the_next_one_in_another_order(
@@ -114,10 +119,12 @@ def test_stopped_after_any_batch_it_goes_on_where_it_was_with_another_number_of_
 
 def test_packed_rows_number_their_samples(audited: AuditedSource, encoding: TextEncoding) -> None:
     for one in stream(plan(audited, PACKED, batch=2), encoding, steps=6):
-        samples = one.batch.samples
+        samples = one.parts[0].batch.samples
         assert samples is not None
-        assert (samples.gt(0) == one.batch.attention_mask).all()
-        begins = one.batch.input_ids == encoding.encode(parse_record(json.dumps(record(1)), "", 1)).input_ids[0]
+        assert (samples.gt(0) == one.parts[0].batch.attention_mask).all()
+        begins = (
+            one.parts[0].batch.input_ids == encoding.encode(parse_record(json.dumps(record(1)), "", 1)).input_ids[0]
+        )
         assert samples.max() > 1
         assert begins.sum() == sum(int(row.max()) for row in samples)
 
@@ -143,8 +150,24 @@ def test_a_shard_that_was_changed_after_the_audit_stops_the_stream(
         stream(plan(audited), encoding, steps=1)
 
 
+def test_a_share_comes_in_parts_of_the_asked_rows(audited: AuditedSource, encoding: TextEncoding) -> None:
+    whole, in_parts = stream(plan(audited), encoding, steps=4), stream(plan(audited), encoding, steps=4, rows=2)
+    for one, parted in zip(whole, in_parts, strict=True):
+        assert [len(part.batch.input_ids) for part in parted.parts] == [2, 2, 2, 2]
+        tokens = [
+            row[mask].tolist()
+            for row, mask in zip(one.parts[0].batch.input_ids, one.parts[0].batch.attention_mask, strict=True)
+        ]
+        assert [
+            row[mask].tolist()
+            for part in parted.parts
+            for row, mask in zip(part.batch.input_ids, part.batch.attention_mask, strict=True)
+        ] == tokens
+        assert parted.position == one.position
+
+
 def test_a_batch_that_workers_cannot_share_is_refused(audited: AuditedSource, encoding: TextEncoding) -> None:
-    with pytest.raises(ValueError, match="batch: 8 rows cannot be shared by 3 workers"):
+    with pytest.raises(ValueError, match="batch: 8 rows are no multiple of 3 workers with 2 at a time; use 6"):
         stream(plan(audited), encoding, steps=1, share=Share(0, 3))
 
 

@@ -37,3 +37,14 @@ class PackedBatches(Config):
 
 
 BatchingConfig = Annotated[PlainBatches | GroupedBatches | PackedBatches, Field(discriminator="type")]
+
+
+def check_batch(batch: int, workers: int, rows: int) -> None:
+    """Raises ValueError, with the nearest batch that can, where workers cannot make up a batch of equal shares of whole parts."""
+    unit = workers * rows
+    if batch % unit:
+        below, above = batch // unit * unit, -(-batch // unit) * unit
+        nearest = below if below and batch - below <= above - batch else above
+        raise ValueError(
+            f"batch: {batch} rows are no multiple of {workers} workers with {rows} at a time; use {nearest}"
+        )

@@ -10,6 +10,7 @@ from typing import Any
 from opabinia.data.arrow import ArrowTable, pa
 from opabinia.data.collate import TextBatch, collate_text
 from opabinia.data.pipeline import ordered_dataset
+from opabinia.data.streaming.batching import check_batch
 from opabinia.data.streaming.plan import Progress, Share, StreamPlan, StreamPosition, WindowWork
 from opabinia.data.streaming.reading import MoreColumns, WindowReader
 from opabinia.data.streaming.rows import rows_of
@@ -21,14 +22,18 @@ _PREFETCH = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Streamed:
-    """A worker's share of one step's batch, and where the stream stands once all workers have used theirs.
-
-    table: the rows that the batch was made of, with the further columns that the stream was asked for.
-    """
+class Part:
+    """Rows that a worker computes on at once, and the table they came in, with the further columns that were asked for."""
 
     batch: TextBatch
     table: ArrowTable
+
+
+@dataclass(frozen=True, slots=True)
+class Streamed:
+    """A worker's share of one step's batch, in parts, and where the stream stands once all workers have used theirs."""
+
+    parts: tuple[Part, ...]
     position: StreamPosition
 
 
@@ -39,28 +44,33 @@ def stream_batches(
     *,
     steps: int,
     pad_id: int,
+    rows: int | None = None,
     start: StreamPosition | None = None,
     tasks: int = 2,
     more: MoreColumns | None = None,
 ) -> Iterator[Streamed]:
     """`steps` batches from `start` on (the beginning when None), `tasks` Ray tasks reading ahead and adding `more` columns.
 
-    Ray must be running. Raises ValueError where the workers cannot share a batch equally, where `start` belongs to other data, and
-    while reading where a shard was changed after the audit.
+    rows: of each part; None where a worker's share is one. Ray must be running. Raises ValueError where the workers cannot share a
+    batch in such parts, where `start` belongs to other data, and while reading where a shard was changed after the audit.
     """
-    if plan.batch % share.workers:
-        raise ValueError(f"batch: {plan.batch} rows cannot be shared by {share.workers} workers; use a multiple")
+    each = plan.batch // share.workers
+    rows = rows or each
+    check_batch(plan.batch, share.workers, rows)
     start = start or plan.position(0, 0)
     plan.check(start)
     reader = WindowReader(plan, share, encoding, more)
-    each, used = plan.batch // share.workers, 0
+    used = 0
     work = plan.work(start, steps * plan.batch)
     rest = list[ArrowTable]()
     while windows := list(islice(work, WINDOWS_AT_ONCE)):
         progress = Progress(plan, windows)
         for table in _regrouped(_tables(reader, windows, tasks), each, rest):
             used += plan.batch
-            yield Streamed(collate_text(rows_of(table), pad_id), table, progress.after(used))
+            parts = [table.slice(first, rows) for first in range(0, each, rows)]
+            yield Streamed(
+                tuple(Part(collate_text(rows_of(part), pad_id), part) for part in parts), progress.after(used)
+            )
 
 
 def _tables(reader: WindowReader, windows: list[WindowWork], tasks: int) -> Iterable[ArrowTable]:
