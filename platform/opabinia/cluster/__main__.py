@@ -1,4 +1,7 @@
-"""Start, stop and look at the services of this machine: python -m opabinia.cluster up | down | status | env."""
+"""Start, stop and look at the services of this machine: python -m opabinia.cluster up | down | status | env.
+
+On a machine of a Google Cloud cluster: python -m opabinia.cluster preemption-watch.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from opabinia.command_line import parse_settings, plain_errors
 from opabinia.names import unknown
 
 _SERVICES = ("ray", "mlflow")
+_WATCH = "preemption-watch"
 
 _PAGE = """Start, stop and look at the services of this machine: a Ray head and an MLflow server.
 
@@ -22,6 +26,8 @@ Usage: python -m opabinia.cluster VERB [SERVICE ...] [--FIELD VALUE ...]
   down [ray] [mlflow]  end what `up` started, and nothing else
   status               how they are; exits with status 1 unless all run
   env                  shell lines that let `ray`, jobs and MLflow clients find them: eval "$(... env)"
+  preemption-watch     on a machine of a Google Cloud cluster: drain its Ray node when the machine is to be taken away;
+                       has a --help of its own
 
 Fields, with their defaults (or --config FILE):
 """
@@ -30,6 +36,10 @@ Fields, with their defaults (or --config FILE):
 @plain_errors()
 def main(argv: Sequence[str]) -> int:
     """Run one verb; returns the exit status."""
+    if argv[:1] == [_WATCH]:
+        from opabinia.cluster.preemption import main as watch
+
+        return watch(argv[1:])
     words = list(takewhile(lambda word: not word.startswith("-"), argv))
     flags = argv[len(words) :]
     if not words or not {"--help", "-h"}.isdisjoint(flags):
@@ -37,7 +47,7 @@ def main(argv: Sequence[str]) -> int:
         return 0
     verb, *names = words
     if verb not in _VERBS:
-        raise unknown("verb", verb, _VERBS)
+        raise unknown("verb", verb, [*_VERBS, _WATCH])
     for name in names:
         if name not in _SERVICES:
             raise unknown("service", name, _SERVICES)
