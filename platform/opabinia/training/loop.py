@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from opabinia.data.collate import row_lengths
 from opabinia.data.prompts import IGNORE
 from opabinia.data.streaming.plan import StreamPosition
 from opabinia.data.streaming.stream import Part, Streamed
@@ -22,13 +23,14 @@ from opabinia.training.visual_features import VisualFeatures
 class Step:
     """One optimiser step: `number` counts from 1, `loss` is the mean over the supervised tokens of all workers.
 
-    position: where the data go on after it.
+    position: where the data go on after it. padding: the share of this worker's positions that held no token.
     """
 
     number: int
     position: StreamPosition
     loss: float
     rates: dict[str, float]
+    padding: float
     data_seconds: float
     step_seconds: float
 
@@ -62,7 +64,14 @@ def train_stage(
         nn.utils.clip_grad_norm_(optimiser.parameters, stage.max_grad_norm)
         rates = learning_rates(optimiser)
         optimiser.step()
-        yield Step(number, streamed.position, loss, rates, ready - started, time.perf_counter() - ready)
+        padding = _padding(streamed.parts, model.visual_lengths(1, None)[0])
+        yield Step(number, streamed.position, loss, rates, padding, ready - started, time.perf_counter() - ready)
+
+
+def _padding(parts: tuple[Part, ...], visual_tokens: int) -> float:
+    lengths = [row_lengths(part.batch, visual_tokens) for part in parts]
+    positions = sum(len(rows) * int(rows.max()) for rows in lengths)
+    return 1 - sum(int(rows.sum()) for rows in lengths) / positions
 
 
 def _gradients(model: MultimodalModel, parts: tuple[Part, ...], grids: list[list[Tensor]], together: Together) -> float:

@@ -40,7 +40,8 @@ class Progress:
         if stage != self.stage:
             self.stage, self.done, self.position = stage, 0, None
 
-    def add(self, stage: StageConfig, step: Step) -> None:
+    def add(self, stage: StageConfig, step: Step, more: Mapping[str, float]) -> None:
+        """A step was made; `more` is what else its point of the curve tells."""
         self.first_step_at = self.first_step_at or time.time() - step.step_seconds
         self.steps += 1
         self.done, self.position = step.number, step.position
@@ -49,8 +50,9 @@ class Progress:
             "loss": step.loss,
             f"loss/{stage.name}": step.loss,
             "data_seconds": step.data_seconds,
+            "padding": step.padding,
         }
-        self.curve.append({**point, "step_seconds": step.step_seconds, **step.rates})
+        self.curve.append({**point, "step_seconds": step.step_seconds, **step.rates, **more})
 
     def facts(self) -> dict[str, Any]:
         """What a checkpoint must tell for `resumed` to go on from here, as plain JSON."""

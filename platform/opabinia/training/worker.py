@@ -14,6 +14,7 @@ from ray.train import Checkpoint as ReportedCheckpoint
 from transformers import PreTrainedTokenizerFast
 
 from opabinia.data.audited import open_audited
+from opabinia.data.streaming.batching import PlainBatches
 from opabinia.data.streaming.plan import Share, StreamPlan
 from opabinia.data.streaming.stream import Streamed, stream_batches
 from opabinia.data.trainable import TextEncoding
@@ -100,9 +101,12 @@ def _train_stage(parts: Parts, progress: Progress, checkpoints: Checkpoints, lat
     state = TrainingState(parts.model, optimiser.adamw, optimiser.schedule)
     if latest is not None:
         checkpoints.load(latest, state)
-    batches = _batches(parts, progress)
+    plan = _plan(parts, progress.stage)
+    plain = plan.padding_if_plain(rows_at_once(stage, parts.together.workers))
+    more = {} if isinstance(stage.batching, PlainBatches) else {"padding_if_plain": plain}
+    batches = _batches(parts, progress, plan)
     for step in train_stage(parts.model, optimiser, stage, batches, parts.features, parts.together, done=progress.done):
-        progress.add(stage, step)
+        progress.add(stage, step, more)
         reports = step.number in report_steps(stage)
         if reports:
             _report(parts, progress)
@@ -111,15 +115,19 @@ def _train_stage(parts: Parts, progress: Progress, checkpoints: Checkpoints, lat
             checkpoints.save(state, progress.steps, progress.facts())
 
 
-def _batches(parts: Parts, progress: Progress) -> Iterator[Streamed]:
-    run, stage, together = parts.run, parts.run.stages[progress.stage], parts.together
-    plan = StreamPlan(
+def _plan(parts: Parts, place: int) -> StreamPlan:
+    stage = parts.run.stages[place]
+    return StreamPlan(
         open_audited(parts.inputs.audits[stage.data]),
-        seed=run.seed * 1000 + progress.stage,
+        seed=parts.run.seed * 1000 + place,
         batch=stage.batch,
         batching=stage.batching,
         visual_tokens=parts.model.visual_lengths(1, None)[0],
     )
+
+
+def _batches(parts: Parts, progress: Progress, plan: StreamPlan) -> Iterator[Streamed]:
+    run, stage, together = parts.run, parts.run.stages[progress.stage], parts.together
     conversation = run.data.sources[stage.data].conversation
     return stream_batches(
         plan,

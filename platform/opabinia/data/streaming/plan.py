@@ -21,7 +21,7 @@ from opabinia.data.audited import AuditedSource
 from opabinia.data.streaming.batching import BatchingConfig, GroupedBatches, PackedBatches
 from opabinia.data.streaming.grouping import group_by_length
 from opabinia.data.streaming.order import Places, SampleOrder, Stretch, shuffled
-from opabinia.data.streaming.packing import pack
+from opabinia.data.streaming.packing import pack, padding_share
 
 # Plain batches need no window; this many samples are the work of one task.
 _PLAIN_SAMPLES = 512
@@ -116,6 +116,10 @@ class StreamPlan:
             shard=at.shard,
             offset=at.offset,
         )
+
+    def padding_if_plain(self, rows: int) -> float:
+        """The share of padding in the first window's samples if they came in the order of the stream, `rows` at a time."""
+        return padding_share(self._lengths(0)[0], rows)
 
     def check(self, position: StreamPosition) -> None:
         """Raises ValueError where the position belongs to other data, another seed or other windows."""
