@@ -41,7 +41,8 @@ def small_experiment(folder: Path, workers: dict[str, Any]) -> Experiment:
         place |= {"shards": str(folder / "world" / source), "images": str(folder / "world" / "images")}
     settings["benchmark"] |= {"folder": str(folder / "world" / "benchmark"), "images": str(folder / "world" / "images")}
     for stage, steps in zip(settings["stages"], STEPS, strict=True):
-        stage |= {"steps": steps, "batch": 8, "reports": 1}
+        # One worker computes in two parts what two workers compute in one each: sums are then rounded alike.
+        stage |= {"steps": steps, "batch": 8, "per_device_batch": 4, "reports": 1}
     return absolute_paths(Experiment.model_validate(settings))
 
 
