@@ -67,7 +67,7 @@ def test_a_folder_that_may_not_be_written_to_is_one_line() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         folder.chmod(0o555)
-        with as_nobody(), pytest.raises(ValueError, match="access is denied .*; give this user the right to write"):
+        with as_nobody(), pytest.raises(ValueError, match=r"access is denied .*; give this user the right to write"):
             run_step(folder, "shard", {}, Counting())
         with (
             as_nobody(),

@@ -11,10 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from opabinia.data.deduplication.duplicates import Duplicates, deduplicate, find_duplicates, read_contents
+from opabinia.data.deduplication.contents import load_contents, read_contents, save_contents
+from opabinia.data.deduplication.duplicates import Duplicates, deduplicate, find_duplicates
+from opabinia.data.deduplication.hashing import load_hashes, save_hashes
+from opabinia.data.deduplication.pictures import hash_pictures
 from opabinia.data.deduplication.records import text_number
 from opabinia.data.deduplication.settings import DeduplicationConfig
-from opabinia.data.shards import write_shards
 from tests.data.deduplication.photographs import flipped, photographs, save
 
 HASHES = {"a.png": flipped(0), "b.png": flipped(0, 5), "c.png": flipped(0, 1, 2, 3, 4), "d.png": flipped(2**64 - 1)}
@@ -83,8 +85,21 @@ def test_what_is_found_is_what_comparing_all_with_all_finds(rows: list[tuple[str
     assert found.first.tolist() == [keys.index(key) for key in keys]
 
 
-def test_the_step_reads_shards_and_pictures_and_says_what_it_found(tmp_path: Path) -> None:
-    images, shards, out = tmp_path / "images", tmp_path / "shards", tmp_path / "out"
+def step(folder: Path, records: list[dict[str, Any]], rows: list[int], distance: int | None = 2) -> Duplicates:
+    """Deduplicate records that stand in these rows of an index, in two parts as the job does."""
+    made = folder / "hashes"
+    made.mkdir()
+    contents = read_contents(records)
+    save_contents(contents, made)
+    save_hashes(hash_pictures(contents.names, folder / "images", workers=2), made / "pictures.arrow")
+    out = folder / "out"
+    out.mkdir()
+    settings = DeduplicationConfig(distance=distance)
+    return deduplicate(settings, np.array(rows), load_contents(made), load_hashes(made / "pictures.arrow"), out)
+
+
+def test_the_step_compares_pictures_and_says_what_it_found_by_rows_of_the_index(tmp_path: Path) -> None:
+    images = tmp_path / "images"
     one, other = photographs()[0], photographs()[7]
     names = [
         save(one, images / "one.png"),
@@ -93,25 +108,31 @@ def test_the_step_reads_shards_and_pictures_and_says_what_it_found(tmp_path: Pat
         save(other, images / "other.png"),
         "gone.png",
     ]
-    write_shards([record("A temple", name) for name in [*names, "gone.png"]], shards, shard_size=2)
-    out.mkdir()
-    found = deduplicate(DeduplicationConfig(workers=2), shards, images, out)
+    records = [record("A temple", name) for name in [*names, "gone.png"]]
+    found = step(tmp_path, records, [2, 3, 5, 7, 11, 13])
     assert found.first.tolist() == [0, 0, 0, 3, 4, 4]
-    assert np.load(out / "rows.npy", allow_pickle=False).tolist() == [0, 3, 4]
+    out = tmp_path / "out"
+    assert np.load(out / "rows.npy", allow_pickle=False).tolist() == [2, 7, 11]
     lines = [json.loads(line) for line in (out / "duplicates.jsonl").read_text().splitlines()]
-    assert lines == [{"row": 1, "copy_of": 0}, {"row": 2, "copy_of": 0}, {"row": 5, "copy_of": 4}]
+    assert lines == [{"row": 3, "copy_of": 2}, {"row": 5, "copy_of": 2}, {"row": 13, "copy_of": 11}]
     report = json.loads((out / "report.json").read_text())
     assert report == {"records": 6, "kept": 3, "pictures": 5, "unreadable": {"gone.png": "is missing"}}
 
 
 def test_byte_for_byte_only_equal_files_are_the_same(tmp_path: Path) -> None:
-    images, shards, out = tmp_path / "images", tmp_path / "shards", tmp_path / "out"
-    names = [save(photographs()[0], images / name) for name in ("one.png", "copy.png", "again.jpg")]
-    write_shards([record("A temple", name) for name in names], shards, shard_size=9)
-    out.mkdir()
-    assert deduplicate(DeduplicationConfig(distance=None), shards, images, out).first.tolist() == [0, 0, 2]
+    names = [save(photographs()[0], tmp_path / "images" / name) for name in ("one.png", "copy.png", "again.jpg")]
+    records = [record("A temple", name) for name in names]
+    assert step(tmp_path, records, [0, 1, 2], distance=None).first.tolist() == [0, 0, 2]
 
 
-def test_a_folder_without_shards_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="holds no part-"):
-        deduplicate(DeduplicationConfig(), tmp_path, tmp_path, tmp_path)
+@given(st.lists(st.lists(st.sampled_from("abcd"), max_size=3), max_size=6), st.sets(st.sampled_from("abcd")), st.data())
+def test_pictures_are_told_by_the_rows_that_show_them_and_rows_by_what_they_show(
+    shown: list[list[str]], asked: set[str], data: st.DataObject
+) -> None:
+    contents = read_contents([record("A cat", names) for names in shown])
+    rows = data.draw(st.lists(st.booleans(), min_size=len(shown), max_size=len(shown)))
+    by_rows = contents.shown_by(np.array(rows, dtype=np.bool_))
+    here = {name for name, is_shown in zip(contents.names, by_rows, strict=True) if is_shown}
+    assert here == {name for names, wanted in zip(shown, rows, strict=True) if wanted for name in names}
+    marked = np.array([name in asked for name in contents.names], dtype=np.bool_)
+    assert contents.showing(marked).tolist() == [bool(asked & set(names)) for names in shown]

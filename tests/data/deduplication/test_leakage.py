@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from opabinia.data.deduplication.leakage import Leakage, Match, audit_leakage, find_leakage
-from opabinia.data.deduplication.pictures import PictureHash
+from opabinia.data.deduplication.pictures import PictureHash, hash_pictures
 from opabinia.data.deduplication.settings import LeakageConfig
 from tests.data.deduplication.photographs import flipped, hashed, photographs, save
 
@@ -32,7 +32,7 @@ def test_counts_and_percentages_are_of_the_benchmark_s_pictures() -> None:
         "all_twice": (4, 4, 100.0),
         "all": (22, 8, 36.36),
     }
-    assert (found.trained, found.trained_matched) == (10, 6)
+    assert (found.trained, len(found.leaked)) == (10, 6)
 
 
 def test_each_match_names_both_pictures() -> None:
@@ -45,7 +45,7 @@ def test_the_nearest_is_named_and_all_within_reach_are_counted() -> None:
     found = find_leakage(LeakageConfig(distance=2), trained, {"b": [flipped(0)]})
     (match,) = found.matches
     assert (match.trained, match.bits, match.copies) == ("(7,)", 1, 4)
-    assert found.trained_matched == 4
+    assert found.leaked == ("(1, 2)", "(7,)", "(8,)", "(8,)")
 
 
 def test_a_recompressed_picture_is_found_at_a_distance_only() -> None:
@@ -75,7 +75,8 @@ def test_the_step_hashes_files_and_writes_the_report_and_the_matches(tmp_path: P
         "gone",
     ]
     out.mkdir()
-    found = audit_leakage(LeakageConfig(distance=2), (training, names), {"bench": (benchmark, asked)}, out)
+    trained, pictures = hash_pictures(names, training, 2), hash_pictures(asked, benchmark, 2)
+    found = audit_leakage(LeakageConfig(distance=2), trained, {"bench": pictures}, out)
     assert table(found)["bench"] == (2, 1, 50.0)
     report = json.loads((out / "leakage.json").read_text())
     assert report["benchmarks"] == [{"benchmark": "bench", "pictures": 2, "matched": 1, "percent": 50.0}]

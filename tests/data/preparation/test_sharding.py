@@ -84,7 +84,7 @@ def test_training_finds_the_shards_and_nothing_else(tmp_path: Path) -> None:
     records = [*((None, None, record) for record in MIXED[:5]), ("a", 3, RejectedLine("not valid JSON", "{"))]
     write_prepared(records, tmp_path / "data", THREE)
     shards = list_shards("mine", SourceConfig(shards=str(tmp_path / "data"), images="."))
-    lines = [line for shard in shards for line in shard.read_text(encoding="utf-8").splitlines()]
+    lines = [line for shard in shards for line in Path(shard).read_text(encoding="utf-8").splitlines()]
     assert [parse_record(line, "part", 1).turns[1].text for line in lines] == ["Red, \"[{\\ 'é'."] * 5
 
 

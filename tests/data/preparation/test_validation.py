@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from opabinia.data.preparation.settings import LimitsConfig, ShardingConfig
 from opabinia.data.preparation.sharding import write_prepared
 from opabinia.data.preparation.validation import check_shard, sound_rows, validate
 from tests.data.preparation.published import as_jsonl, turns, write
+from tests.storage.limits import as_nobody
 
 LIMITS = LimitsConfig(max_words=50, min_side=8, max_side=500, max_aspect=10)
 SHOWN = turns("<image>\nWhat?", "A <b>red</b> one")
@@ -186,6 +188,28 @@ def test_damage_that_a_worker_finds_is_one_line_and_leaves_no_report(local_ray: 
         validate(tmp_path / "data", None, LIMITS, tmp_path / "report")
     assert "\n" not in str(caught.value)
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
+
+
+def test_a_picture_that_may_not_be_read_is_an_error_and_no_reason_to_reject_a_record() -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        save(folder / "images", "wide.png", 64, 32)
+        write_prepared([record("vqa", "wide.png")], folder / "data", ShardingConfig())
+        assert check_shard(str(folder / "data"), str(folder / "images"), LIMITS, 0).rejected == []
+        (folder / "images" / "wide.png").chmod(0o000)
+        with as_nobody(), pytest.raises(ValueError, match=r"wide\.png: cannot be read \(Permission denied\)"):
+            check_shard(str(folder / "data"), str(folder / "images"), LIMITS, 0)
+
+
+def test_names_that_no_file_can_have_are_missing_pictures(tmp_path: Path) -> None:
+    save(tmp_path / "images", "wide.png", 64, 32)
+    names = ["wide.png/deeper.png", "a" * 300 + ".png", ".", "wide.png"]
+    write_prepared([record("vqa", name) for name in names], tmp_path / "data", ShardingConfig())
+    found = check_shard(str(tmp_path / "data"), str(tmp_path / "images"), LIMITS, 0)
+    assert [(line["row"], line["kind"]) for line in found.rejected] == [
+        (0, "image missing"), (1, "image broken"), (2, "image broken"),
+    ]  # fmt: skip
 
 
 def test_a_folder_of_pictures_that_is_not_there_is_an_error_and_rejects_nothing(world: Path, tmp_path: Path) -> None:

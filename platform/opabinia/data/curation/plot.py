@@ -69,12 +69,12 @@ def _figure() -> tuple[Figure, Axes]:
 
 
 def _colours(limits: int) -> list[str]:
-    """One hue for the limits, light to dark as they rise, and the ink for no limit."""
+    """One hue for the limits, light to dark as they rise, a single one dark, and the ink for no limit."""
     from matplotlib import colormaps
     from matplotlib.colors import to_hex
 
     blues: Any = colormaps["Blues"]
-    return [*(to_hex(blues(shade)) for shade in np.linspace(0.5, 0.9, limits)), _INK]
+    return [*(to_hex(blues(shade)) for shade in reversed(np.linspace(0.9, 0.5, limits))), _INK]
 
 
 def _label_ends(axes: Axes, ends: Sequence[tuple[float, str]], colours: Sequence[str]) -> None:

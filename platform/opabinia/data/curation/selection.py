@@ -10,23 +10,22 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from opabinia.data.arrow import ArrowTable
+from opabinia.data.arrays import save_array
+from opabinia.data.arrow import ArrowTable, pa
 from opabinia.data.curation.draw import draw_numbers, lowest
 from opabinia.data.curation.index import Codes, Labels, labels, read_index
 from opabinia.data.curation.mixing import asked_counts
 from opabinia.data.curation.plot import draw_cumulative_counts
 from opabinia.data.curation.settings import (
-    CATEGORIES,
-    CategoryTable,
     CurationConfig,
     Preset,
+    category_table,
     published_thresholds,
 )
 from opabinia.data.scramble import STEP, Words, scramble
 from opabinia.data.source_names import source_key
-from opabinia.data.tables import read_table
 from opabinia.names import unknown
-from opabinia.storage.atomic import whole_file, whole_text
+from opabinia.storage.atomic import whole_text
 
 Rows = NDArray[np.int64]
 """Row numbers of the index, rising."""
@@ -112,11 +111,14 @@ def choose(settings: CurationConfig, index: ArrowTable) -> Selection:
     return Selection(np.flatnonzero(kept).astype(np.int64), summary)
 
 
-def curate(settings: CurationConfig, index: Path, folder: Path) -> Selection:
-    """Choose from an index.arrow; writes rows.npy (int64, rising), summary.json and sources.png into the folder."""
-    selection = choose(settings, read_index(index))
-    with whole_file(folder / "rows.npy") as handle:
-        np.save(handle, selection.rows, allow_pickle=False)
+def curate(settings: CurationConfig, index: Path, folder: Path, rows: Rows | None = None) -> Selection:
+    """Choose from an index.arrow, or from some rows of it, rising; `rows` of the selection are places among these.
+
+    Writes rows.npy (int64, rows of the index, rising), summary.json and sources.png into the folder.
+    """
+    table = read_index(index)
+    selection = choose(settings, table if rows is None else table.take(pa.array(rows)))
+    save_array(selection.rows if rows is None else rows[selection.rows], folder / "rows.npy")
     with whole_text(folder / "summary.json") as text:
         text.write(selection.summary.as_json() + "\n")
     counts = [source.records for source in selection.summary.sources]
@@ -126,7 +128,7 @@ def curate(settings: CurationConfig, index: Path, folder: Path) -> Selection:
 
 
 def _categories(settings: CurationConfig, sources: Labels, own: Labels) -> Labels:
-    table = read_table(CategoryTable, settings.categories or CATEGORIES)
+    table = category_table(settings)
     names = list(dict.fromkeys([*table.categories, *own.names]))
     place = {name: code for code, name in enumerate(names)}
     of_source = [place.get(table.by_source.get(source_key(source), ""), -1) for source in sources.names]

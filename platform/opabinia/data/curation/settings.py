@@ -124,6 +124,11 @@ def published_presets() -> dict[str, Preset]:
     return read_table(PresetTable, PRESETS).presets
 
 
+def category_table(settings: CurationConfig) -> CategoryTable:
+    """The table that the settings name. Raises ValueError naming the file."""
+    return read_table(CategoryTable, settings.categories or CATEGORIES)
+
+
 def published_thresholds() -> list[int]:
     """The published thresholds t on records of one source, rising."""
     return sorted(preset.threshold for preset in published_presets().values() if preset.threshold)

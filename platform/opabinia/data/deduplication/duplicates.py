@@ -3,35 +3,19 @@
 from __future__ import annotations
 
 import json
-from array import array
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from opabinia.data.arrays import save_array
+from opabinia.data.deduplication.contents import Contents
 from opabinia.data.deduplication.near import Places, first_alike
-from opabinia.data.deduplication.pictures import PictureHash, PictureHashes, gather_hashes, hash_pictures
-from opabinia.data.deduplication.records import picture_names, text_number
+from opabinia.data.deduplication.pictures import PictureHash, PictureHashes, gather_hashes
 from opabinia.data.deduplication.settings import DeduplicationConfig
 from opabinia.data.scramble import STEP, Words, scramble
-from opabinia.data.shards import read_lines
-from opabinia.storage.atomic import whole_file, whole_text
-
-
-@dataclass(frozen=True, slots=True)
-class Contents:
-    """What the records of a data set are compared by, some tens of bytes a record.
-
-    texts: [rows], a number for each text. pictures: [all pictures], places in `names`, of row r from starts[r] to starts[r + 1].
-    names: the different picture paths, in the order of first use.
-    """
-
-    texts: Words
-    pictures: Places
-    starts: Places
-    names: tuple[str, ...]
+from opabinia.storage.atomic import whole_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,22 +37,6 @@ class Duplicates:
         return np.stack([copies, self.first[copies]], axis=1)
 
 
-def read_contents(records: Iterable[Mapping[str, Any]]) -> Contents:
-    """Go through records once, keeping numbers only."""
-    texts, pictures, starts = array("Q"), array("q"), array("q", [0])
-    places = dict[str, int]()
-    for record in records:
-        texts.append(text_number(record))
-        pictures.extend(places.setdefault(name, len(places)) for name in picture_names(record))
-        starts.append(len(pictures))
-    return Contents(
-        np.array(texts, dtype=np.uint64),
-        np.array(pictures, dtype=np.int64),
-        np.array(starts, dtype=np.int64),
-        tuple(places),
-    )
-
-
 def find_duplicates(contents: Contents, hashes: Iterable[PictureHash], distance: int | None) -> Duplicates:
     """Rows with equal text and the same pictures in the same order; `hashes` are of `contents.names`, in their order.
 
@@ -81,32 +49,23 @@ def find_duplicates(contents: Contents, hashes: Iterable[PictureHash], distance:
     return Duplicates(first[inverse].astype(np.int64), pictures.problems)
 
 
-def deduplicate(settings: DeduplicationConfig, shards: Path, images: Path, folder: Path) -> Duplicates:
-    """Find the duplicates of a prepared data set (part-*.jsonl in their order).
+def deduplicate(
+    settings: DeduplicationConfig, rows: Places, contents: Contents, hashes: Iterable[PictureHash], folder: Path
+) -> Duplicates:
+    """Find the duplicates among rows of an index, of which `contents` tells what they hold; `hashes` as for `find_duplicates`.
 
-    Writes rows.npy (int64, the rows that stay, rising), duplicates.jsonl ({"row", "copy_of"}) and report.json into the folder. Raises
-    ValueError where there are no shards.
+    Writes rows.npy (int64, the rows of the index that stay, rising), duplicates.jsonl ({"row", "copy_of"}) and report.json into the
+    folder.
     """
-    contents = read_contents(_records(shards))
-    found = find_duplicates(contents, hash_pictures(contents.names, images, settings.workers), settings.distance)
-    with whole_file(folder / "rows.npy") as handle:
-        np.save(handle, found.rows, allow_pickle=False)
+    found = find_duplicates(contents, hashes, settings.distance)
+    save_array(rows[found.rows], folder / "rows.npy")
     with whole_text(folder / "duplicates.jsonl") as text:
-        for row, original in found.dropped.tolist():
+        for row, original in rows[found.dropped].tolist():
             text.write(json.dumps({"row": row, "copy_of": original}) + "\n")
     with whole_text(folder / "report.json") as text:
         counts = {"records": len(found.first), "kept": len(found.rows), "pictures": len(contents.names)}
         text.write(json.dumps(counts | {"unreadable": found.problems}, indent=1, ensure_ascii=False) + "\n")
     return found
-
-
-def _records(shards: Path) -> Iterator[dict[str, Any]]:
-    parts = sorted(shards.glob("part-*.jsonl"))
-    if not parts:
-        raise ValueError(f"{shards}: holds no part-*.jsonl; give the folder of a prepared data set")
-    for part in parts:
-        for _, line in read_lines(part):
-            yield json.loads(line)
 
 
 def _alike(pictures: PictureHashes, count: int, distance: int | None) -> Places:

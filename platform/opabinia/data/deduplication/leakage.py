@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from opabinia.data.deduplication.near import Once, by_age, near_pairs
-from opabinia.data.deduplication.pictures import PictureHash, gather_hashes, hash_pictures
+from opabinia.data.deduplication.pictures import PictureHash, gather_hashes
 from opabinia.data.deduplication.settings import LeakageConfig
 from opabinia.data.scramble import Words
 from opabinia.storage.atomic import whole_text
@@ -43,12 +43,16 @@ class BenchmarkLeakage:
 
 @dataclass(frozen=True, slots=True)
 class Leakage:
-    """What is leaked: `benchmarks`, all of them together as `total`, each match, and the share of training pictures that match."""
+    """What is leaked.
+
+    benchmarks: each, and all of them together as `total`. trained: pictures trained on that could be read. leaked: the paths of those
+    within reach of a benchmark's picture. unreadable: path -> why.
+    """
 
     benchmarks: tuple[BenchmarkLeakage, ...]
     total: BenchmarkLeakage
     trained: int
-    trained_matched: int
+    leaked: tuple[str, ...]
     matches: tuple[Match, ...]
     unreadable: dict[str, str]
 
@@ -82,25 +86,22 @@ def find_leakage(
                 matches.append(Match(name, path, seen.paths[int(once.first[near.place])], near.bits, near.copies))
         rows.append(_row(name, len(asked.paths), matched))
     total = _row("all", sum(row.pictures for row in rows), len(matches))
-    trained_matched = int(once.counts[sorted(touched)].sum())
-    return Leakage(tuple(rows), total, len(seen.paths), trained_matched, tuple(matches), unreadable)
+    places = np.flatnonzero(np.isin(once.which, sorted(touched)))
+    leaked = tuple(seen.paths[place] for place in places.tolist())
+    return Leakage(tuple(rows), total, len(seen.paths), leaked, tuple(matches), unreadable)
 
 
 def audit_leakage(
     settings: LeakageConfig,
-    trained: tuple[Path, Sequence[str]],
-    benchmarks: Mapping[str, tuple[Path, Sequence[str]]],
+    trained: Iterable[PictureHash],
+    benchmarks: Mapping[str, Iterable[PictureHash]],
     folder: Path,
 ) -> Leakage:
-    """Hash pictures given as a folder and paths in it, and compare them.
+    """Compare pictures as `find_leakage` does.
 
     Writes leakage.json (counts and percentages) and matches.jsonl (one line for each match) into the folder.
     """
-
-    def hashes(pictures: tuple[Path, Sequence[str]]) -> Iterable[PictureHash]:
-        return hash_pictures(pictures[1], pictures[0], settings.workers)
-
-    found = find_leakage(settings, hashes(trained), {name: hashes(pictures) for name, pictures in benchmarks.items()})
+    found = find_leakage(settings, trained, benchmarks)
     with whole_text(folder / "matches.jsonl") as text:
         for match in found.matches:
             text.write(json.dumps(asdict(match), ensure_ascii=False) + "\n")
@@ -114,7 +115,7 @@ def _counts(found: Leakage) -> dict[str, object]:
         "benchmarks": [asdict(row) for row in found.benchmarks],
         "total": asdict(found.total),
         "trained": found.trained,
-        "trained_matched": found.trained_matched,
+        "trained_matched": len(found.leaked),
         "unreadable": found.unreadable,
     }
 

@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from opabinia.data.pictures import PictureError, check_picture, one_line
+from opabinia.data.pictures import PictureError, check_picture
+from opabinia.data.preparation.examining import read_picture
 from opabinia.data.scramble import Words
 
 _SIDE = 8
@@ -59,12 +60,15 @@ def difference_hash(image: Image.Image) -> int:
     return int.from_bytes(np.packbits(brighter).tobytes(), "big")
 
 
-def hash_pictures(paths: Iterable[str], folder: Path, workers: int) -> Iterator[PictureHash]:
-    """Hash pictures, paths relative to the folder, in their order; at most a few hundred are under way."""
+def hash_pictures(paths: Iterable[str], images: str | Path, workers: int) -> Iterator[PictureHash]:
+    """Hash pictures, paths relative to the folder or address, in their order, on as many threads; a few hundred are under way.
+
+    Raises ValueError when it cannot be told whether a picture is sound: see `read_picture`.
+    """
     remaining = iter(paths)
     with ThreadPoolExecutor(workers) as threads:
         while window := list(islice(remaining, _WINDOW)):
-            yield from threads.map(partial(_hash_picture, folder), window)
+            yield from threads.map(partial(_hash_picture, str(images)), window)
 
 
 def gather_hashes(hashes: Iterable[PictureHash]) -> PictureHashes:
@@ -88,16 +92,12 @@ def gather_hashes(hashes: Iterable[PictureHash]) -> PictureHashes:
     )
 
 
-def _hash_picture(folder: Path, path: str) -> PictureHash:
+def _hash_picture(images: str, path: str) -> PictureHash:
     try:
-        content = (folder / path).read_bytes()
+        content = read_picture(images, path)
         return PictureHash(path, hashlib.sha256(content).digest(), _decoded_hash(content))
-    except FileNotFoundError:
-        return PictureHash(path, b"", 0, "is missing")
     except PictureError as error:
         return PictureHash(path, b"", 0, str(error))
-    except (OSError, ValueError) as error:
-        return PictureHash(path, b"", 0, f"cannot be read: {one_line(error)}")
 
 
 def _decoded_hash(content: bytes) -> int:

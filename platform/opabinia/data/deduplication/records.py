@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Mapping
 from typing import Any, cast
 
-_TEXT_ONLY = frozenset({"", "none", "nan"})
+from opabinia.data.records import image_entries
 
 
 def text_number(record: Mapping[str, Any]) -> int:
@@ -24,9 +24,7 @@ def text_number(record: Mapping[str, Any]) -> int:
 
 def picture_names(record: Mapping[str, Any]) -> tuple[str, ...]:
     """Paths of a record's pictures, one or a list; none for text alone."""
-    value = record.get("image")
-    names = cast("list[object]", value) if isinstance(value, list) else [value]
-    return tuple(name for name in names if isinstance(name, str) and name.strip().lower() not in _TEXT_ONLY)
+    return tuple(entry for entry in image_entries(record) if isinstance(entry, str))
 
 
 def _plain(text: str) -> str:

@@ -16,15 +16,9 @@ class DeduplicationConfig(Config):
     distance: int | None = Field(default=2, ge=0, le=FARTHEST)
     """Bits (of 64) in which the difference hashes of two pictures may differ, or null for pictures that are equal byte for byte."""
 
-    workers: int = Field(default=4, ge=1)
-    """Threads that decode pictures."""
-
 
 class LeakageConfig(Config):
     """When a benchmark's picture counts as seen in training."""
 
     distance: int = Field(default=0, ge=0, le=FARTHEST)
     """Bits (of 64) in which the difference hashes may differ; 0 as in Cambrian-1's audit."""
-
-    workers: int = Field(default=4, ge=1)
-    """Threads that decode pictures."""

@@ -10,6 +10,8 @@ from opabinia.data.preparation.tally import PIXEL_STEPS_PER_OCTAVE, first_pixel
 
 _WIDTH, _HEIGHT, _FOOT = 360, 190, 40
 _CELL, _LEFT = 22, 58
+_LEAST_CELLS = 4 * PIXEL_STEPS_PER_OCTAVE
+"""On a side, so that pictures which are all alike leave room for the titles."""
 
 
 def bar_chart(bins: Sequence[tuple[int, int, int]], unit: str) -> str:
@@ -30,7 +32,7 @@ def shape_map(shapes: Sequence[tuple[tuple[int, int], int]]) -> str:
     sides = [side for shape, _ in shapes for side in shape]
     # Whole octaves, so that the ends of the scales are powers of two.
     first = min(sides) // PIXEL_STEPS_PER_OCTAVE * PIXEL_STEPS_PER_OCTAVE
-    last = (max(sides) // PIXEL_STEPS_PER_OCTAVE + 1) * PIXEL_STEPS_PER_OCTAVE
+    last = max((max(sides) // PIXEL_STEPS_PER_OCTAVE + 1) * PIXEL_STEPS_PER_OCTAVE, first + _LEAST_CELLS)
     size, most = (last - first) * _CELL, max(count for _, count in shapes)
     cells = "".join(_cell(shape, count, most, first, size) for shape, count in shapes)
     square = f'<line class="square" x1="{_LEFT}" y1="{size + 8}" x2="{_LEFT + size}" y2="8"/>'

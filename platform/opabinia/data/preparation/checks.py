@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any, Literal, cast
 
-from opabinia.data.preparation.images import image_entries
 from opabinia.data.preparation.settings import LimitsConfig
-from opabinia.data.records import PLACEHOLDER
+from opabinia.data.records import PLACEHOLDER, image_entries
 
 Kind = Literal[
     "unreadable",

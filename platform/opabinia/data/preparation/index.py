@@ -13,9 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opabinia.data.arrow import ArrowTable, pa
-from opabinia.data.preparation.images import image_entries
 from opabinia.data.preparation.json_text import parse_object
-from opabinia.data.records import RecordError
+from opabinia.data.records import RecordError, image_entries
 from opabinia.data.source_names import record_source
 from opabinia.storage.addresses import join_address, parse_address
 from opabinia.storage.objects import open_read

@@ -36,6 +36,8 @@ table { border-collapse: collapse; font-size: 14px; }
 th { text-align: left; color: var(--muted); font-weight: 600; white-space: nowrap; }
 th, td { padding: 6px 16px 6px 0; border-bottom: 1px solid var(--line); vertical-align: top; overflow-wrap: anywhere; }
 td:first-child { min-width: 140px; }
+td.file { min-width: 280px; }
+td.kind { white-space: nowrap; }
 tr:last-child td { border-bottom: 0; }
 .number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 svg { max-width: 100%; height: auto; display: block; font-size: 11px; }
@@ -152,6 +154,6 @@ def _rejected_lines(lines: Iterable[dict[str, Any]]) -> Iterable[str]:
             columns = "".join(f"<th{_NUMBER if head == 'line' else ''}>{head}</th>" for head in heads)
             yield f'<div class="card wide"><table><thead><tr>{columns}</tr></thead><tbody>\n'
             empty = False
-        texts = [html.escape(str(line[name])) for name in ("file", "line", "kind", "reason")]
-        yield f"<tr><td>{texts[0]}</td><td{_NUMBER}>{texts[1]}</td><td>{texts[2]}</td><td>{texts[3]}</td></tr>\n"
+        file, number, kind, reason = (html.escape(str(line[name])) for name in ("file", "line", "kind", "reason"))
+        yield f'<tr><td class="file">{file}</td><td{_NUMBER}>{number}</td><td class="kind">{kind}</td><td>{reason}</td></tr>\n'
     yield '<p class="muted">none</p>\n' if empty else "</tbody></table></div>\n"

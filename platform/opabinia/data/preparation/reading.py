@@ -49,7 +49,13 @@ def read_records(addresses: Iterable[str | Path]) -> Iterator[FoundRecord]:
     Nothing is asked of the fields of a record. Raises ValueError when there are no files, and while reading when one is damaged as a
     whole: compressed data or an array that end early.
     """
-    return (found for file in find_files(addresses) for found in _read_file(file))
+    return (found for file in find_files(addresses) for found in read_file(file))
+
+
+def read_file(file: str) -> Iterator[FoundRecord]:
+    """Like `read_records`, of one file by its name, which is no pattern."""
+    for number, content in read_items(file):
+        yield file, number, content if isinstance(content, RejectedLine) else _parse(content)
 
 
 def read_items(file: str) -> Iterator[tuple[int, bytes | RejectedLine]]:
@@ -74,11 +80,6 @@ def _find(address: str) -> list[str]:
     if not found:
         raise ValueError(f"{address}: there is no such file, and no *.json or *.jsonl below it; correct the address")
     return found
-
-
-def _read_file(file: str) -> Iterator[FoundRecord]:
-    for number, content in read_items(file):
-        yield file, number, content if isinstance(content, RejectedLine) else _parse(content)
 
 
 def _parse(content: bytes) -> dict[str, Any] | RejectedLine:

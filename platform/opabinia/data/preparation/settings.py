@@ -20,8 +20,8 @@ class LimitsConfig(Config):
     max_words: int | None = Field(default=16_384, ge=1)
     """Words in all turns of a record, or null for no limit."""
 
-    max_images: int | None = Field(default=None, ge=1)
-    """Pictures of one record, or null for no limit. Training takes one."""
+    max_images: int | None = Field(default=8, ge=1)
+    """Pictures of one record, or null for no limit. Each takes its visual tokens of the language model's context."""
 
     min_side: int = Field(default=8, ge=1)
     """Shorter side of a picture, pixels."""

@@ -12,6 +12,7 @@ from typing import Any, TextIO
 import numpy as np
 from numpy.typing import NDArray
 
+from opabinia.data.arrays import load_array, save_array
 from opabinia.data.arrow import ArrowTable, pa
 from opabinia.data.preparation.checks import Kind, Refused, check_record
 from opabinia.data.preparation.examining import PictureFolder
@@ -25,7 +26,7 @@ from opabinia.data.preparation.sharding import UNREADABLE_NAME
 from opabinia.data.preparation.tally import NO_RECORD, Tally, tally_of
 from opabinia.data.records import RecordError
 from opabinia.data.source_names import record_source
-from opabinia.storage.addresses import join_address, parse_address
+from opabinia.storage.addresses import absolute_address, join_address, parse_address
 from opabinia.storage.atomic import whole_folder, whole_text
 from opabinia.storage.objects import exists, open_read
 
@@ -64,14 +65,14 @@ def validate(folder: str | Path, images: str | Path | None, limits: LimitsConfig
 
     Ray must be running. Raises ValueError when there is no prepared data set, no images folder, or when `out` exists.
     """
-    data, pictures = _absolute(folder), None if images is None else _images(images)
+    data, pictures = absolute_address(folder), None if images is None else _images(images)
     with open_index(data) as reader:
         shards: int = reader.num_record_batches
     with whole_folder(out) as unfinished:
         with whole_text(unfinished / QUARANTINE_NAME) as quarantine:
             tally = _report_unreadable(data, quarantine)
             sound = _gather(_in_parallel(data, pictures, limits, shards), tally, quarantine)
-        np.save(unfinished / ROWS_NAME, sound)
+        save_array(sound, unfinished / ROWS_NAME)
         report = Report(
             data=data, images=pictures, limits=limits, records=tally.records.total(), accepted=len(sound), tally=tally
         )
@@ -82,8 +83,7 @@ def validate(folder: str | Path, images: str | Path | None, limits: LimitsConfig
 
 def sound_rows(out: str | Path) -> NDArray[np.int64]:
     """[accepted], the rows of the index that a validation into `out` found nothing wrong with, rising."""
-    rows: NDArray[np.int64] = np.load(Path(out) / ROWS_NAME, mmap_mode="r", allow_pickle=False)
-    return rows
+    return load_array(Path(out) / ROWS_NAME)
 
 
 def check_shard(folder: str, images: str | None, limits: LimitsConfig, shard: int) -> ShardFindings:
@@ -135,7 +135,9 @@ def _in_parallel(folder: str, images: str | None, limits: LimitsConfig, shards: 
     from opabinia.data.pipeline import cluster_cpus, ordered_dataset
 
     items = [{"shard": shard} for shard in range(shards)]
-    dataset: Any = ordered_dataset(items, partial(_as_table, folder, images, limits), at_once=cluster_cpus())
+    dataset: Any = ordered_dataset(
+        items, partial(_as_table, folder, images, limits), at_once=min(shards, cluster_cpus())
+    )
     return dataset.iter_rows()
 
 
@@ -185,14 +187,8 @@ def _write_line(quarantine: TextIO, entry: Mapping[str, Any]) -> None:
     quarantine.write(json.dumps(entry, ensure_ascii=False) + "\n")
 
 
-def _absolute(address: str | Path) -> str:
-    """The address as workers, which run in folders of their own, understand it."""
-    place = parse_address(address)
-    return str(place.absolute() if isinstance(place, Path) else place)
-
-
 def _images(images: str | Path) -> str:
     place = parse_address(images)
     if isinstance(place, Path) and not place.is_dir():
         raise ValueError(f"images: {str(images)!r} is not a folder; correct the path")
-    return _absolute(images)
+    return absolute_address(images)
