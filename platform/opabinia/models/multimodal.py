@@ -18,6 +18,7 @@ from opabinia.data.prompts import IGNORE, IMAGE_TOKEN
 from opabinia.encoders.catalogue import find_encoder
 from opabinia.models.layout import Layout, separated_rows, visual_length, whole_grids
 from opabinia.models.multimodal_config import ModelConfig
+from opabinia.models.samples import check_packing, check_samples, mean_questions
 from opabinia.models.splice import Spliced, splice
 
 _SQUARE: ImageSize = (1, 1)
@@ -75,6 +76,7 @@ class MultimodalModel(nn.Module):
             )
         self.row_separator = nn.Parameter(torch.randn(width) / width**0.5) if config.row_separator else None
         self._attach_inner_layers()
+        self._packing_checked = False
 
     def forward(
         self,
@@ -83,19 +85,37 @@ class MultimodalModel(nn.Module):
         attention_mask: Tensor | None = None,
         labels: Tensor | None = None,
         image_sizes: Sequence[ImageSize] | None = None,
+        samples: Tensor | None = None,
     ) -> ModelOutput:
         """Train or score.
 
         input_ids: [batch, text], IMAGE_TOKEN where an image goes, padded on the right. labels: [batch, text].
         features: per encoder [images, tokens, width], images in the order of their placeholders; empty for text alone.
         image_sizes: width and height of pictures that were padded to squares; their padding is left out.
-        Raises ValueError where placeholders, images and sizes differ in number.
+        samples: [batch, text], which sample of its row each token belongs to, from 1, and 0 at padding; None where every row is
+        one sample. Samples of one row do not see each other, and each begins at position 0.
+        Raises ValueError where placeholders, images and sizes differ in number, and where samples cannot be kept apart.
         """
         mask = torch.ones_like(input_ids, dtype=torch.bool) if attention_mask is None else attention_mask.bool()
-        spliced, inner = self.assemble(input_ids, mask, features, labels, image_sizes=image_sizes)
-        # Padding stands on the right, so causality alone keeps it unseen and no mask is needed.
-        logits = self.language_model(inputs_embeds=spliced.embeddings, use_cache=False, inner_visual=inner).logits
+        if samples is not None:
+            check_samples(samples, mask)
+            self.check_packing()
+        spliced, inner = self.assemble(input_ids, mask, features, labels, image_sizes=image_sizes, samples=samples)
+        # Padding stands on the right, so causality alone keeps it unseen; positions that begin again keep samples apart, which
+        # transformers looks for only where neither a mask nor a cache is given.
+        logits = self.language_model(
+            inputs_embeds=spliced.embeddings,
+            position_ids=spliced.position_ids,
+            use_cache=False,
+            inner_visual=inner,
+        ).logits
         return ModelOutput(logits, None if spliced.labels is None else next_token_loss(logits, spliced.labels))
+
+    def check_packing(self) -> None:
+        """Raises ValueError where the language model cannot keep samples of one row apart; tried once, so best before it is sharded."""
+        if not self._packing_checked:
+            check_packing(self.language_model)
+        self._packing_checked = True
 
     def assemble(
         self,
@@ -106,17 +126,19 @@ class MultimodalModel(nn.Module):
         *,
         image_sizes: Sequence[ImageSize] | None = None,
         pad_left: bool = False,
+        samples: Tensor | None = None,
     ) -> tuple[Spliced, InnerVisual | None]:
         """The language model's input, and what its inner layers read again (None without images)."""
         text = self.embed_text(input_ids, IMAGE_TOKEN)
+        put = partial(splice, input_ids, attention_mask, text, labels=labels, pad_left=pad_left, samples=samples)
         if not features or not len(features[0]):
-            nothing, none = text.new_zeros(0, text.shape[-1]), input_ids.new_zeros(0)
-            return splice(input_ids, attention_mask, text, nothing, none, labels, pad_left=pad_left), None
-        asked = mean_question(text, input_ids == IMAGE_TOKEN, attention_mask, labels)
-        rows = ((input_ids == IMAGE_TOKEN) & attention_mask).nonzero()[:, 0]
-        seen = self.look(features, asked[rows], image_sizes)
-        laid = seen.layout
-        spliced = splice(input_ids, attention_mask, text, laid.tokens, laid.lengths, labels, pad_left=pad_left)
+            return put(text.new_zeros(0, text.shape[-1]), input_ids.new_zeros(0)), None
+        is_image = input_ids == IMAGE_TOKEN
+        numbers = torch.ones_like(input_ids) if samples is None else samples
+        asked = mean_questions(text, is_image, attention_mask, labels, numbers)
+        rows, columns = (is_image & attention_mask).nonzero().unbind(1)
+        seen = self.look(features, asked[rows, numbers[rows, columns] - 1], image_sizes)
+        spliced = put(seen.layout.tokens, seen.layout.lengths)
         return spliced, seen.inside(spliced.visual_positions)
 
     def embed_text(self, input_ids: Tensor, image_token: int) -> Tensor:
@@ -161,15 +183,9 @@ class MultimodalModel(nn.Module):
 
 
 def mean_question(text: Tensor, is_image: Tensor, attention_mask: Tensor, labels: Tensor | None) -> Tensor:
-    """Mean embedding of what each sample asks, [batch, width]: its text before the first supervised token.
-
-    text: [batch, text, width], is_image: bool [batch, text]. No token of an answer may be in it, or the model would be told in
-    training what it must say.
-    """
-    is_text = attention_mask & ~is_image
-    if labels is not None:
-        is_text &= (labels != IGNORE).cumsum(1) == 0
-    return (text * is_text.unsqueeze(-1)).sum(1) / is_text.sum(1, keepdim=True).clamp(min=1)
+    """Mean embedding of what each row asks, [batch, width], where every row is one sample; see `mean_questions`."""
+    samples = torch.ones_like(attention_mask, dtype=torch.long)
+    return mean_questions(text, is_image, attention_mask, labels, samples)[:, 0]
 
 
 def next_token_loss(logits: Tensor, labels: Tensor) -> Tensor:

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from opabinia.data.prompts import IGNORE, IMAGE_TOKEN
+from opabinia.models.samples import positions_in_samples
 
 
 @dataclass(frozen=True, slots=True)
 class Spliced:
-    """One sequence per sample, text and visual tokens.
+    """Rows of text and visual tokens, one sample each or several.
 
     embeddings: [batch, length, width]; attention_mask: [batch, length] bool; labels: [batch, length] or None.
     visual_positions: [visual tokens], index of each in the flattened [batch * length].
+    position_ids: [batch, length], place of each token in its sample, or None where every row is one sample.
     """
 
     embeddings: Tensor
     attention_mask: Tensor
     labels: Tensor | None
     visual_positions: Tensor
+    position_ids: Tensor | None = None
 
 
 def splice(
@@ -33,10 +37,13 @@ def splice(
     labels: Tensor | None = None,
     *,
     pad_left: bool = False,
+    samples: Tensor | None = None,
 ) -> Spliced:
     """Replace each IMAGE_TOKEN of `input_ids: [batch, text]` by one image's visual tokens, in order.
 
     visual_tokens: [visual tokens, width], those of all images one after another; visual_lengths: [images], how many are whose.
+    samples: [batch, text], the number of each token's sample, where rows hold several; what a sample begins with is then no
+    label, for nothing before it may predict it.
     `pad_left` puts the padding in front, as generation needs. Raises ValueError when placeholders and images differ in number.
     """
     is_image = (input_ids == IMAGE_TOKEN) & attention_mask
@@ -55,31 +62,23 @@ def splice(
     # Token by token: where its image begins, less how many visual tokens came before that image, plus its own number.
     begins = starts[is_image] - (visual_lengths.cumsum(0) - visual_lengths)
     visual_at = begins.repeat_interleave(visual_lengths) + torch.arange(len(visual_tokens), device=input_ids.device)
-    return _fill(
-        input_ids.shape[0], length, starts[is_text], visual_at, text_embeddings[is_text], visual_tokens, labels, is_text
-    )
-
-
-def _fill(
-    batch: int,
-    length: int,
-    text_at: Tensor,
-    visual_at: Tensor,
-    text: Tensor,
-    visual: Tensor,
-    labels: Tensor | None,
-    is_text: Tensor,
-) -> Spliced:
-    width = text.shape[-1]
-    embeddings = text.new_zeros(batch * length, width)
-    embeddings = embeddings.index_copy(0, text_at, text)
-    embeddings = embeddings.index_copy(0, visual_at, visual.to(text.dtype))
-    mask = torch.zeros(batch * length, dtype=torch.bool, device=text.device)
-    mask[text_at] = True
-    mask[visual_at] = True
-    spliced_labels = None
+    lay = partial(_lay, (len(input_ids), length), starts[is_text], visual_at)
+    text = text_embeddings[is_text]
+    embeddings = lay(text, visual_tokens.to(text.dtype), 0)
+    mask = lay(attention_mask[is_text], attention_mask.new_ones(len(visual_at)), False)
     if labels is not None:
-        spliced_labels = torch.full((batch * length,), IGNORE, dtype=torch.long, device=text.device)
-        spliced_labels[text_at] = labels[is_text]
-        spliced_labels = spliced_labels.view(batch, length)
-    return Spliced(embeddings.view(batch, length, width), mask.view(batch, length), spliced_labels, visual_at)
+        labels = lay(labels[is_text], labels.new_full((len(visual_at),), IGNORE), IGNORE)
+    if samples is None:
+        return Spliced(embeddings, mask, labels, visual_at)
+    position_ids = positions_in_samples(lay(samples[is_text], samples[is_image].repeat_interleave(visual_lengths), 0))
+    if labels is not None:
+        labels = labels.masked_fill(position_ids == 0, IGNORE)
+    return Spliced(embeddings, mask, labels, visual_at, position_ids)
+
+
+def _lay(
+    shape: tuple[int, int], text_at: Tensor, visual_at: Tensor, text: Tensor, visual: Tensor, elsewhere: int
+) -> Tensor:
+    """[batch, length, ...] with `text` and `visual` at their places in the flattened rows."""
+    rows = text.new_full((shape[0] * shape[1], *text.shape[1:]), elsewhere)
+    return rows.index_copy(0, text_at, text).index_copy(0, visual_at, visual).view(*shape, *text.shape[1:])
