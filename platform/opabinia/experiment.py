@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from pydantic import Field, model_validator
 
@@ -13,13 +14,15 @@ from opabinia.data.source import DataConfig
 from opabinia.evaluation.questions import BenchmarkConfig
 from opabinia.features.config import CacheConfig
 from opabinia.models.connector_config import ConnectorConfig
+from opabinia.models.lora_config import LoraSettings
 from opabinia.names import unknown
 from opabinia.serving.config import ServingConfig
 from opabinia.sweeps.space import SweepConfig
 from opabinia.tracking.config import TrackingConfig
 from opabinia.training.checkpointing.config import CheckpointConfig
+from opabinia.training.presets import Recipe, with_recipe
 from opabinia.training.run import WorkersConfig
-from opabinia.training.stages import StageConfig
+from opabinia.training.stages import WrittenStage
 
 
 class Experiment(Config):
@@ -43,6 +46,9 @@ class Experiment(Config):
     language_model: str = Field(default="burgess/language-model", min_length=1)
     """A language model that ships with the package, or a folder in Hugging Face format."""
 
+    lora: LoraSettings | None = None
+    """Train adapters in the language model in place of its weights; they are merged into what is reported. Needs the extra lora."""
+
     encoders: tuple[str, ...] = ()
     """The vision encoders of a single run (jobs/train.py); a sweep has its own."""
 
@@ -52,7 +58,10 @@ class Experiment(Config):
     cache: CacheConfig = CacheConfig()
     """Whether the encoders' features are computed once and shared."""
 
-    stages: tuple[StageConfig, ...] = Field(min_length=1)
+    recipe: Recipe | None = None
+    """A published recipe that gives the stages; those written here then change single fields of its own, by name or place."""
+
+    stages: tuple[WrittenStage, ...] = Field(min_length=1)
     """The training stages, one after another."""
 
     workers: WorkersConfig = WorkersConfig()
@@ -72,6 +81,11 @@ class Experiment(Config):
 
     serving: ServingConfig = ServingConfig()
     """How the winner is served."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _recipe_gives_stages(cls, document: Any) -> Any:
+        return with_recipe(document)
 
     @model_validator(mode="after")
     def _stages_are_consistent(self) -> Experiment:

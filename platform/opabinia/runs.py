@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from opabinia.data.audited import open_audited
 from opabinia.experiment import Experiment
 from opabinia.models.connector_config import ConnectorConfig
 from opabinia.models.multimodal_config import ModelConfig
 from opabinia.sweeps.space import trials
+from opabinia.training.inputs import load_inputs
 from opabinia.training.run import RunConfig
+from opabinia.training.stages import stages_of_run
 
 
 def single_run(experiment: Experiment, inputs: Path) -> RunConfig:
@@ -48,13 +51,20 @@ def _run(
     return RunConfig(
         name=name,
         seed=seed,
-        model=ModelConfig(encoders=encoders, connector=connector, language_model=experiment.language_model),
+        model=ModelConfig(
+            encoders=encoders, connector=connector, language_model=experiment.language_model, lora=experiment.lora
+        ),
         connector_label=label,
         data=experiment.data,
-        stages=experiment.stages,
+        stages=stages_of_run(experiment.stages, encoders, _records(inputs)),
         benchmark=experiment.benchmark,
         inputs=inputs,
         workers=experiment.workers,
         cache=experiment.cache,
         checkpoints=experiment.checkpoints,
     )
+
+
+def _records(inputs: Path) -> dict[str, int]:
+    """How many records of each data source can be trained on."""
+    return {name: open_audited(folder).records for name, folder in load_inputs(inputs).audits.items()}

@@ -11,16 +11,23 @@ import pytest
 from connectors.settings.sva import SvaSettings
 from opabinia.burgess.config import WorldConfig
 from opabinia.burgess.world import write_world
-from opabinia.data.collate import TextBatch, collate_text
+from opabinia.data.arrow import pa
+from opabinia.data.collate import collate_text
 from opabinia.data.pictures import picture_key
 from opabinia.data.prompts import encode_conversation
 from opabinia.data.records import Turn
+from opabinia.data.streaming.plan import StreamPosition
+from opabinia.data.streaming.reading import ROW_SCHEMA, MoreColumns
+from opabinia.data.streaming.rows import rows_of
+from opabinia.data.streaming.stream import Part, Streamed
 from opabinia.encoders.loading import load_encoder
 from opabinia.features.encoder_source import CatalogueSource
 from opabinia.features.precision import Precision
 from opabinia.features.table import FeatureReader
 from opabinia.models.answering import EncodedPictures
+from opabinia.training.data_parallel import Together
 from opabinia.training.loop import train_stage
+from opabinia.training.optimiser import build_optimiser
 from opabinia.training.stages import StageConfig
 from opabinia.training.visual_features import FreshFeatures, StoredFeatures, VisualFeatures
 from tests.features.writing import write_table
@@ -45,25 +52,36 @@ def by_key(images: Path) -> list[tuple[str, Path]]:
     return sorted((picture_key(path), path) for path in images.rglob("*.*") if path.is_file())[: STEPS * BATCH]
 
 
-def batches(images: Path) -> list[TextBatch]:
+def batches(images: Path, more: MoreColumns | None) -> list[Streamed]:
     colours = ("red", "green", "blue", "white")
     question = Turn("user", "<image>\nwhat colour is the circle ?")
     encoded = [encode_conversation(tokenizer(), (question, Turn("assistant", colour))) for colour in colours]
     rows = [
-        {"input_ids": e.input_ids, "labels": e.labels, "image": str(path.relative_to(images)), "image_key": key}
+        {
+            "input_ids": e.input_ids,
+            "labels": e.labels,
+            "lengths": [len(e.labels)],
+            "images": [str(path)],
+            "image_keys": [key],
+        }
         for (key, path), e in zip(by_key(images), encoded * STEPS, strict=True)
     ]
-    return [collate_text(rows[start : start + BATCH], 0) for start in range(0, len(rows), BATCH)]
+    table = pa.Table.from_pylist(rows, schema=ROW_SCHEMA)
+    tables = [table.slice(start, BATCH) for start in range(0, len(rows), BATCH)]
+    parts = [Part(collate_text(rows_of(one), 0), more(one) if more else one) for one in tables]
+    position = StreamPosition(data="", seed=0, window=0, unit=0, epoch=0, shard=0, offset=0)
+    return [Streamed((part,), position) for part in parts]
 
 
 def losses(images: Path, features: VisualFeatures) -> np.ndarray:
     model = small_model(SvaSettings())
-    return np.array([step.loss for step in train_stage(model, model, STAGE, batches(images), features)])
+    optimiser, streamed = build_optimiser(model, STAGE), batches(images, features.more)
+    return np.array([step.loss for step in train_stage(model, optimiser, STAGE, streamed, features, Together())])
 
 
 @pytest.fixture(scope="module")
 def fresh(images: Path) -> np.ndarray:
-    return losses(images, FreshFeatures(EncodedPictures([load_encoder(name) for name in ENCODERS]), images))
+    return losses(images, FreshFeatures(EncodedPictures([load_encoder(name) for name in ENCODERS])))
 
 
 def from_table(images: Path, folder: Path, precision: Precision) -> np.ndarray:

@@ -53,7 +53,7 @@ def test_the_card_tells_the_whole_story(checkpoint: Path) -> None:
     for name in ENCODERS:
         assert f"| `{name}` | encoder | Apache-2.0 |" in card
     assert f"| `{LANGUAGE_MODEL}` | language model | Apache-2.0 |" in card
-    assert "| align | connector | captions | 9 | 64 | connector 0.002 | cosine | 0.03 | 0 |" in card
+    assert "| align | connector | captions | 9 | 64 | connector 0.002 | cosine | 1 | 0 |" in card
     assert "connector 0.0002, language_model 1e-05" in card
     assert "Seed 3, 1 worker(s)." in card
     assert "| captions | shards | the tokenizer's own |" in card

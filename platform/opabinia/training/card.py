@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +10,9 @@ from opabinia.encoders.catalogue import CATALOGUE
 from opabinia.evaluation.report import TrialReport, from_json, to_json, vision_gain
 from opabinia.evaluation.table import render_table
 from opabinia.models.language_models import language_model_licence
+from opabinia.training.learning_rate import peak_learning_rate
 from opabinia.training.run import RunConfig
+from opabinia.training.stages import warmup_length
 
 if TYPE_CHECKING:
     from opabinia.data.streaming.plan import StreamPosition
@@ -89,7 +90,7 @@ def _encoder_row(name: str) -> list[str]:
 def _training(run: RunConfig) -> Iterator[str]:
     yield f"Seed {run.seed}, {run.workers.count} worker(s)."
     yield ""
-    columns = ["stage", "trains", "data", "steps", "batch", "peak learning rate", "schedule", "warm-up", "weight decay"]
+    columns = ["stage", "trains", "data", "steps", "batch", "peak learning rate", "schedule", "warm-up steps", "weight decay"]
     yield from _table(columns, [_stage_row(stage) for stage in run.stages])
     yield ""
     # Only the last part of a path: the rest tells of a machine, not of the data.
@@ -101,11 +102,11 @@ def _training(run: RunConfig) -> Iterator[str]:
 
 
 def _stage_row(stage: StageConfig) -> list[str]:
-    scale = math.sqrt(stage.batch / stage.base_batch)
-    rates = ", ".join(f"{part} {stage.learning_rates.get(part, stage.lr) * scale:.3g}" for part in stage.trains)
+    parts = [*stage.trains, *(part for part in stage.learning_rates if part not in stage.trains)]
+    rates = ", ".join(f"{part} {peak_learning_rate(stage, part):.3g}" for part in parts)
     return [
         stage.name, ", ".join(stage.trains), stage.data, str(stage.steps), str(stage.batch), rates, stage.schedule,
-        f"{stage.warmup:g}", f"{stage.weight_decay:g}",
+        str(warmup_length(stage)), f"{stage.weight_decay:g}",
     ]  # fmt: skip
 
 

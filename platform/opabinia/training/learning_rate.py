@@ -1,10 +1,11 @@
-"""How a learning rate follows the batch."""
+"""How a learning rate follows the batch and the steps."""
 
 from __future__ import annotations
 
 import math
 
-from opabinia.training.stages import StageConfig
+from opabinia.training.parts import nearest_of
+from opabinia.training.stages import StageConfig, warmup_length
 
 
 def scaled_learning_rate(base_lr: float, batch: int, base_batch: int) -> float:
@@ -17,11 +18,20 @@ def scaled_learning_rate(base_lr: float, batch: int, base_batch: int) -> float:
     return base_lr * math.sqrt(batch / base_batch)
 
 
+def peak_learning_rate(stage: StageConfig, part: str) -> float:
+    """The highest rate of a part at the stage's own batch: from the rate stated for it, for what it is a part of, or for all."""
+    stated = nearest_of(part, stage.learning_rates)
+    base = stage.lr if stated is None else stage.learning_rates[stated]
+    return scaled_learning_rate(base, stage.batch, stage.base_batch)
+
+
 def rate_factor(stage: StageConfig, step: int) -> float:
     """Fraction of the peak learning rate at `step` of a stage, counted from 0: linear warm-up, then the stage's schedule."""
-    warmup = math.ceil(stage.warmup * stage.steps)
+    warmup = warmup_length(stage)
     if step < warmup:
         return (step + 1) / warmup
     if stage.schedule == "constant":
         return 1.0
-    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, stage.steps - warmup)))
+    done = (step - warmup) / max(1, stage.steps - warmup)
+    left = 0.5 * (1 + math.cos(math.pi * done)) if stage.schedule == "cosine" else 1 - done
+    return stage.floor + (1 - stage.floor) * left

@@ -13,6 +13,7 @@ from opabinia.evaluation.questions import BenchmarkConfig
 from opabinia.features.config import CacheConfig
 from opabinia.models.multimodal_config import ModelConfig
 from opabinia.training.checkpointing.config import CheckpointConfig
+from opabinia.training.parts import ENCODERS, nearest_of
 from opabinia.training.stages import StageConfig, rows_at_once
 
 
@@ -51,6 +52,15 @@ class RunConfig(Config):
     workers: WorkersConfig
     cache: CacheConfig = CacheConfig()
     checkpoints: CheckpointConfig = CheckpointConfig()
+
+    @model_validator(mode="after")
+    def _encoders_stay_frozen(self) -> RunConfig:
+        for place, stage in enumerate(self.stages):
+            if stage.alone is not None or any(nearest_of(part, [ENCODERS]) for part in stage.trains):
+                raise ValueError(
+                    f"stages.{place}: a run reads its encoders' features and cannot train encoders; take alone and encoders out of it"
+                )
+        return self
 
     @model_validator(mode="after")
     def _workers_can_share_batches(self) -> RunConfig:

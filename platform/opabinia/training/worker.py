@@ -23,6 +23,7 @@ from opabinia.evaluation.samples import save_answers
 from opabinia.models.answering import ModelAnswerer
 from opabinia.models.checkpoint import save_checkpoint
 from opabinia.models.language_models import load_language_model, load_tokenizer
+from opabinia.models.lora import add_adapters, merged
 from opabinia.models.multimodal import MultimodalModel
 from opabinia.training.card import record_training
 from opabinia.training.checkpointing.checkpoints import Checkpoints
@@ -79,7 +80,10 @@ def _assemble(run: RunConfig) -> Parts:
     # All workers begin with the same weights; what is drawn while training is each one's own.
     torch.manual_seed(run.seed)
     inputs = load_inputs(run.inputs)
-    model = MultimodalModel(run.model, load_language_model(run.model.language_model))
+    language_model = load_language_model(run.model.language_model)
+    if run.model.lora is not None:
+        add_adapters(language_model, run.model.lora)
+    model = MultimodalModel(run.model, language_model)
     context = ray.train.get_context()
     together = Together(context.get_world_rank(), context.get_world_size())
     torch.manual_seed(run.seed * together.workers + together.rank)
@@ -170,7 +174,8 @@ def _report(parts: Parts, progress: Progress) -> None:
     }
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "checkpoint"
-        save_checkpoint(answerer.model, answerer.tokenizer, folder)
+        with merged(answerer.model.language_model):
+            save_checkpoint(answerer.model, answerer.tokenizer, folder)
         record_training(folder, run, scored.report, progress.position)
         save_answers(folder / "answers.json", scored.with_image, scored.blind)
         ray.train.report(metrics, checkpoint=ReportedCheckpoint.from_directory(folder))

@@ -190,7 +190,7 @@ def test_more_windows_than_one_data_set_takes_follow_each_other(
 ) -> None:
     tiny = plan(audited, PackedBatches(type="packed", tokens=80, window=3), batch=4)
     at_once = numbers(stream(tiny, encoding, steps=15), encoding)
-    monkeypatch.setattr("opabinia.data.streaming.stream.WINDOWS_AT_ONCE", 2)
+    monkeypatch.setattr("opabinia.data.streaming.stream.WINDOWS_AT_ONCE", 8)
     streamed = stream(tiny, encoding, steps=15)
     assert numbers(streamed, encoding) == at_once
     assert numbers(stream(tiny, encoding, steps=3, start=streamed[11].position), encoding) == at_once[12:]
