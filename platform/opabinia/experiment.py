@@ -20,6 +20,7 @@ from opabinia.serving.config import ServingConfig
 from opabinia.sweeps.space import SweepConfig
 from opabinia.tracking.config import TrackingConfig
 from opabinia.training.checkpointing.config import CheckpointConfig
+from opabinia.training.guard_config import GuardConfig
 from opabinia.training.presets import Recipe, with_recipe
 from opabinia.training.run import WorkersConfig
 from opabinia.training.stages import WrittenStage
@@ -69,6 +70,9 @@ class Experiment(Config):
 
     checkpoints: CheckpointConfig = CheckpointConfig()
     """When the state of a run is saved, from which it goes on after a failure."""
+
+    guard: GuardConfig = GuardConfig()
+    """Which steps are skipped, because their loss is no number or a spike, and how many before a run ends."""
 
     benchmark: BenchmarkConfig
     """The held-out questions that models are scored on."""

@@ -62,6 +62,7 @@ def _run(
         workers=experiment.workers,
         cache=experiment.cache,
         checkpoints=experiment.checkpoints,
+        guard=experiment.guard,
     )
 
 

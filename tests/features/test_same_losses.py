@@ -32,6 +32,7 @@ from opabinia.training.stages import StageConfig
 from opabinia.training.visual_features import FreshFeatures, StoredFeatures, VisualFeatures
 from tests.features.writing import write_table
 from tests.models.small import ENCODERS, small_model, tokenizer
+from tests.training.watching import watching
 
 STEPS, BATCH = 6, 4
 STAGE = StageConfig.model_validate(
@@ -76,7 +77,12 @@ def batches(images: Path, more: MoreColumns | None) -> list[Streamed]:
 def losses(images: Path, features: VisualFeatures) -> np.ndarray:
     model = small_model(SvaSettings())
     optimiser, streamed = build_optimiser(model, STAGE), batches(images, features.more)
-    return np.array([step.loss for step in train_stage(model, optimiser, STAGE, streamed, features, Together())])
+    return np.array(
+        [
+            step.loss
+            for step in train_stage(model, optimiser, STAGE, streamed, features, Together(), watching(model, STAGE))
+        ]
+    )
 
 
 @pytest.fixture(scope="module")

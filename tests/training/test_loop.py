@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
@@ -18,6 +22,7 @@ from opabinia.data.streaming.plan import StreamPosition
 from opabinia.data.streaming.stream import Part, Streamed
 from opabinia.models.multimodal import MultimodalModel
 from opabinia.training.data_parallel import Together
+from opabinia.training.guard_config import GuardConfig
 from opabinia.training.learning_rate import rate_factor
 from opabinia.training.loop import Step, train_stage
 from opabinia.training.optimiser import build_optimiser
@@ -25,6 +30,7 @@ from opabinia.training.stages import Part as ModelPart
 from opabinia.training.stages import StageConfig
 from opabinia.training.worker import report_steps
 from tests.models.small import random_features, small_model, tokenizer
+from tests.training.watching import watching
 
 
 @dataclass
@@ -56,15 +62,25 @@ def batch() -> Streamed:
         for e in encoded
     ]
     position = StreamPosition(window=0, unit=4, epoch=0, shard=0, offset=0, seed=0, data="")
-    return Streamed((Part(collate_text(rows, 0), pa.table({})),), position)
+    table = pa.table(
+        {"samples": [[{"id": colour}] for colour in colours], "images": [["x"]] * 4, "image_keys": [["x"]] * 4}
+    )
+    return Streamed((Part(collate_text(rows, 0), table),), position)
 
 
-def train(config: StageConfig, model: MultimodalModel | None = None) -> list[Step]:
+def train(
+    config: StageConfig,
+    model: MultimodalModel | None = None,
+    features: FixedFeatures | None = None,
+    folder: str | None = None,
+    guard: GuardConfig | None = None,
+    batches: int | None = None,
+) -> Iterator[Step]:
     model = model or small_model(SvaSettings())
-    return list(
-        train_stage(
-            model, build_optimiser(model, config), config, [batch()] * config.steps, FixedFeatures(), Together()
-        )
+    watch = watching(model, config, folder, guard)
+    given = [batch()] * (batches or config.steps)
+    return train_stage(
+        model, build_optimiser(model, config), config, given, features or FixedFeatures(), Together(), watch
     )
 
 
@@ -83,7 +99,7 @@ def test_four_pictures_are_learnt_by_heart() -> None:
 def test_what_a_stage_does_not_train_stays_as_it_was(part: ModelPart) -> None:
     model = small_model(SvaSettings())
     before = {name: parameter.clone() for name, parameter in model.named_parameters()}
-    train(stage(trains=(part,)), model)
+    list(train(stage(trains=(part,)), model))
     changed = {name.split(".")[0] for name, parameter in model.named_parameters() if not before[name].equal(parameter)}
     assert changed == {part}
 
@@ -97,10 +113,38 @@ def test_each_part_has_its_own_rate_scaled_by_the_batch() -> None:
     assert rates == pytest.approx({"connector": 2e-3, "language_model": 2e-4})
 
 
-def test_data_that_end_too_early_are_said_so() -> None:
+class BrokenFeatures(FixedFeatures):
+    """Not finite at the second step."""
+
+    steps = 0
+
+    def of_batch(self, part: Part) -> list[Tensor]:
+        self.steps += 1
+        return [grid * float("nan") for grid in self.grids] if self.steps == 2 else self.grids
+
+
+def test_a_step_that_is_not_finite_is_written_down_and_changes_no_weight(tmp_path: Path) -> None:
     model = small_model(SvaSettings())
+    skipped, weights = list[bool](), list[Tensor]()
+    for step in train(stage(steps=3), model, BrokenFeatures(), str(tmp_path)):
+        skipped.append(step.skipped is not None)
+        weights.append(torch.cat([parameter.detach().flatten().clone() for parameter in model.parameters()]))
+    assert skipped == [False, True, False]
+    assert weights[1].equal(weights[0])
+    assert not weights[2].equal(weights[1])
+    (written,) = tmp_path.iterdir()
+    rows = json.loads(written.read_text())["parts"][0]["rows"]
+    assert [row["samples"] for row in rows] == [[{"id": colour}] for colour in ("red", "green", "blue", "white")]
+
+
+def test_too_many_skipped_steps_end_the_run_with_a_reason(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="stages: s stopped at step 2"):
+        list(train(stage(steps=3), None, BrokenFeatures(), str(tmp_path), GuardConfig(in_a_row=0)))
+
+
+def test_data_that_end_too_early_are_said_so() -> None:
     with pytest.raises(ValueError, match="s has data for 1 of its 4 steps"):
-        list(train_stage(model, build_optimiser(model, stage()), stage(), [batch()], FixedFeatures(), Together()))
+        list(train(stage(), batches=1))
 
 
 @given(steps=st.integers(1, 500), warmup=st.floats(0, 0.9), schedule=st.sampled_from(["cosine", "constant"]))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -57,7 +58,7 @@ class TrialFollower(Callback):
         outcome.curve += result["curve"]
         _log(outcome.tracked, result["curve"], outcome.report)
         self._say(
-            _progress(outcome.report, result["curve"][-1]["loss"], result["training_iteration"], outcome.run.reports)
+            _progress(outcome.report, _last_loss(result["curve"]), result["training_iteration"], outcome.run.reports)
         )
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
@@ -80,6 +81,11 @@ def _log(tracked: TrackedRun, curve: list[dict[str, Any]], report: TrialReport) 
         tracked.log({name: value for name, value in point.items() if name != "step"}, point["step"])
     tracked.log(score_metrics(report), report.steps)
     tracked.push()
+
+
+def _last_loss(curve: Sequence[Mapping[str, Any]]) -> float:
+    """Of the last step that was not skipped; NaN where all were."""
+    return next((float(point["loss"]) for point in reversed(curve) if "loss" in point), math.nan)
 
 
 def _progress(report: TrialReport, loss: float, number: int, reports: int) -> str:

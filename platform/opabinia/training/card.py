@@ -90,7 +90,17 @@ def _encoder_row(name: str) -> list[str]:
 def _training(run: RunConfig) -> Iterator[str]:
     yield f"Seed {run.seed}, {run.workers.count} worker(s)."
     yield ""
-    columns = ["stage", "trains", "data", "steps", "batch", "peak learning rate", "schedule", "warm-up steps", "weight decay"]
+    columns = [
+        "stage",
+        "trains",
+        "data",
+        "steps",
+        "batch",
+        "peak learning rate",
+        "schedule",
+        "warm-up steps",
+        "weight decay",
+    ]
     yield from _table(columns, [_stage_row(stage) for stage in run.stages])
     yield ""
     # Only the last part of a path: the rest tells of a machine, not of the data.

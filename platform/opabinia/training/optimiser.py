@@ -30,6 +30,10 @@ class Optimiser:
     def step(self) -> None:
         """Use the gradients up."""
         self.adamw.step()
+        self.skip()
+
+    def skip(self) -> None:
+        """Throw the gradients away; the learning rates go on as if they had been used."""
         self.schedule.step()
         self.adamw.zero_grad(set_to_none=True)
 

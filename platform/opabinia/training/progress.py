@@ -16,7 +16,8 @@ from opabinia.training.stages import StageConfig
 class Progress:
     """steps, reports: of all stages so far. stage: number of the one that is going on, `done` steps of which are behind.
 
-    position: where its data go on; None at its beginning. curve: a point for each step since the last report. started: when the run
+    position: where its data go on; None at its beginning. guard: what is usual in the stage, as its guard knows it.
+    curve: a point for each step since the last report. started: when the run
     was asked for, seconds since the epoch; spent: seconds of earlier attempts, up to what could be resumed.
     """
 
@@ -28,6 +29,7 @@ class Progress:
     steps: int = 0
     reports: int = 0
     first_step_at: float | None = None
+    guard: dict[str, Any] = field(default_factory=dict[str, Any])
     curve: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
 
     @property
@@ -38,17 +40,19 @@ class Progress:
     def enter(self, stage: int) -> None:
         """Begin a stage, unless it is the one that is gone on with."""
         if stage != self.stage:
-            self.stage, self.done, self.position = stage, 0, None
+            self.stage, self.done, self.position, self.guard = stage, 0, None, {}
 
     def add(self, stage: StageConfig, step: Step, more: Mapping[str, float]) -> None:
         """A step was made; `more` is what else its point of the curve tells."""
         self.first_step_at = self.first_step_at or time.time() - step.step_seconds
         self.steps += 1
         self.done, self.position = step.number, step.position
+        # The loss of a skipped step may be no number.
+        losses = {} if step.skipped else {"loss": step.loss, f"loss/{stage.name}": step.loss}
         point = {
             "step": self.steps,
-            "loss": step.loss,
-            f"loss/{stage.name}": step.loss,
+            **losses,
+            "skipped": float(step.skipped is not None),
             "data_seconds": step.data_seconds,
             "padding": step.padding,
         }
@@ -63,6 +67,7 @@ class Progress:
             "steps": self.steps,
             "reports": self.reports,
             "seconds": self.seconds,
+            "guard": self.guard,
             "curve": self.curve,
         }
 
@@ -77,5 +82,6 @@ def resumed(facts: Mapping[str, Any], started: float) -> Progress:
         position=StreamPosition.model_validate(facts["position"]),
         steps=facts["steps"],
         reports=facts["reports"],
+        guard=dict(facts["guard"]),
         curve=list(facts["curve"]),
     )

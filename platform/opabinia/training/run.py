@@ -13,6 +13,7 @@ from opabinia.evaluation.questions import BenchmarkConfig
 from opabinia.features.config import CacheConfig
 from opabinia.models.multimodal_config import ModelConfig
 from opabinia.training.checkpointing.config import CheckpointConfig
+from opabinia.training.guard_config import GuardConfig
 from opabinia.training.parts import ENCODERS, nearest_of
 from opabinia.training.stages import StageConfig, rows_at_once
 
@@ -52,6 +53,7 @@ class RunConfig(Config):
     workers: WorkersConfig
     cache: CacheConfig = CacheConfig()
     checkpoints: CheckpointConfig = CheckpointConfig()
+    guard: GuardConfig = GuardConfig()
 
     @model_validator(mode="after")
     def _encoders_stay_frozen(self) -> RunConfig:

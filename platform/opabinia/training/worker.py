@@ -25,18 +25,22 @@ from opabinia.models.checkpoint import save_checkpoint
 from opabinia.models.language_models import load_language_model, load_tokenizer
 from opabinia.models.lora import add_adapters, merged
 from opabinia.models.multimodal import MultimodalModel
+from opabinia.storage.addresses import join_address
 from opabinia.training.card import record_training
 from opabinia.training.checkpointing.checkpoints import Checkpoints
 from opabinia.training.checkpointing.layout import Checkpoint
 from opabinia.training.checkpointing.manifest import read_manifest
 from opabinia.training.checkpointing.state import TrainingState
 from opabinia.training.data_parallel import Together
+from opabinia.training.guard import Guard
 from opabinia.training.inputs import TrainingInputs, load_inputs
-from opabinia.training.loop import train_stage
+from opabinia.training.loop import Watch, train_stage
+from opabinia.training.memory_estimate import memory_facts
 from opabinia.training.optimiser import build_optimiser
 from opabinia.training.progress import Progress, resumed
 from opabinia.training.run import RunConfig
 from opabinia.training.scorer import Scorer, open_scorer
+from opabinia.training.skipped_steps import SkippedSteps
 from opabinia.training.stages import StageConfig, rows_at_once
 from opabinia.training.visual_features import VisualFeatures, open_features
 
@@ -52,14 +56,16 @@ class Parts:
     features: VisualFeatures
     scorer: Scorer
     together: Together
+    state: str
+    """The address below which the run's state is saved."""
 
 
 def train_worker(settings: dict[str, Any]) -> None:
     """Run by Ray Train with {"run": RunConfig as JSON, "asked_at": when the run was asked for, seconds since the epoch, "state":
     the address below which the run's state is saved}. Goes on from the last complete checkpoint there.
     """
-    parts = _assemble(RunConfig.model_validate_json(settings["run"]))
-    with Checkpoints(settings["state"], parts.run.checkpoints) as checkpoints:
+    parts = _assemble(RunConfig.model_validate_json(settings["run"]), settings["state"])
+    with Checkpoints(parts.state, parts.run.checkpoints) as checkpoints:
         latest = checkpoints.latest()
         progress = Progress(started=settings["asked_at"])
         if latest is not None:
@@ -75,7 +81,7 @@ def report_steps(stage: StageConfig) -> frozenset[int]:
     return frozenset(round(stage.steps * (index + 1) / stage.reports) for index in range(stage.reports))
 
 
-def _assemble(run: RunConfig) -> Parts:
+def _assemble(run: RunConfig, state: str) -> Parts:
     torch.set_num_threads(run.workers.threads)
     # All workers begin with the same weights; what is drawn while training is each one's own.
     torch.manual_seed(run.seed)
@@ -95,6 +101,7 @@ def _assemble(run: RunConfig) -> Parts:
         features=open_features(inputs, run.model.encoders, memory_mib=run.cache.memory_mib),
         scorer=open_scorer(run.benchmark, inputs.benchmark_keys if inputs.features else None),
         together=together,
+        state=state,
     )
 
 
@@ -109,14 +116,35 @@ def _train_stage(parts: Parts, progress: Progress, checkpoints: Checkpoints, lat
     plain = plan.padding_if_plain(rows_at_once(stage, parts.together.workers))
     more = {} if isinstance(stage.batching, PlainBatches) else {"padding_if_plain": plain}
     batches = _batches(parts, progress, plan)
-    for step in train_stage(parts.model, optimiser, stage, batches, parts.features, parts.together, done=progress.done):
+    watch = _watch(parts, progress)
+    for step in train_stage(
+        parts.model, optimiser, stage, batches, parts.features, parts.together, watch, done=progress.done
+    ):
         progress.add(stage, step, more)
         reports = step.number in report_steps(stage)
         if reports:
             _report(parts, progress)
         # A report that was given must not be given again, so what may fail is saved with it.
         if checkpoints.is_due(progress.steps, asked=reports and run.workers.max_failures > 0):
+            progress.guard = watch.guard.to_state()
             checkpoints.save(state, progress.steps, progress.facts())
+
+
+def _watch(parts: Parts, progress: Progress) -> Watch:
+    """For a stage whose parts that do not learn are frozen already."""
+    run, stage = parts.run, parts.run.stages[progress.stage]
+    memory = memory_facts(
+        parts.model,
+        stage,
+        device="cpu",
+        workers=parts.together.workers,
+        rows=rows_at_once(stage, parts.together.workers),
+        tokens=run.data.max_length,
+        cached=run.cache.memory_mib << 20,
+        data_tasks=run.workers.data_tasks,
+    )
+    skipped = SkippedSteps(join_address(parts.state, "skipped"), progress.stage, stage.name, parts.together.rank)
+    return Watch(Guard.from_state(run.guard, progress.guard), skipped, memory)
 
 
 def _plan(parts: Parts, place: int) -> StreamPlan:

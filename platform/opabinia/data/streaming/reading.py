@@ -28,12 +28,13 @@ ROW_SCHEMA = pa.schema(
         ("lengths", pa.list_(pa.int32())),
         ("images", pa.list_(pa.string())),
         ("image_keys", pa.list_(pa.string())),
+        ("samples", pa.list_(pa.struct([("file", pa.string()), ("line", pa.int64()), ("id", pa.string())]))),
     ]
 )
 """One row a unit: its samples one after another.
 
 lengths: tokens of each sample. images: addresses of their pictures, in the order of their placeholders. image_keys: the sha256 of
-each picture's bytes.
+each picture's bytes. samples: where each sample stands, and what it is called.
 """
 
 Row = dict[str, Any]
@@ -82,6 +83,7 @@ class WindowReader:
             "lengths": [len(one.input_ids) for one in encoded],
             "images": [address(image) for sample in samples for image in sample.record.images],
             "image_keys": [key for sample in samples for key in sample.image_keys],
+            "samples": [{"file": one.record.file, "line": one.record.line, "id": one.record.id} for one in samples],
         }
 
 

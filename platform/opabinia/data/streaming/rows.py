@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 
 from opabinia.data.arrow import ArrowTable, pa
-from opabinia.data.streaming.reading import ROW_SCHEMA
+
+_BATCHED = ("input_ids", "labels", "lengths", "images", "image_keys")
 
 
 def rows_of(table: ArrowTable) -> list[dict[str, Any]]:
-    """The columns of ROW_SCHEMA as rows; numbers as arrays of int64, texts as lists."""
-    columns = {name: _lists(table[name]) for name in ROW_SCHEMA.names}
+    """What a batch is made of, row by row; numbers as arrays of int64, texts as lists."""
+    columns = {name: _lists(table[name]) for name in _BATCHED}
     return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
 
 
