@@ -4,6 +4,7 @@
 # make stop      end what the other commands started
 # make test      static checks and the whole test suite; make test-unit leaves out the slow end-to-end tests
 # make check     static checks only: ruff, pyright, import-linter
+# make test-xla  what trains on a TPU through PyTorch/XLA, tried on the CPU; an environment of its own, once: minutes and 9 GB
 # make setup     only the virtual environment
 # make smollm2   a real pretrained language model (98 MB), which one test needs and is skipped without
 #
@@ -12,15 +13,17 @@
 
 PYTHON ?= python3
 VENV ?= .venv
+XLA_VENV ?= .venv-xla
 CONFIG ?= jobs/experiments/quickstart.yaml
 ARGS ?=
 
 BIN := $(abspath $(VENV))/bin
 INSTALLED := $(VENV)/.installed
+XLA_INSTALLED := $(XLA_VENV)/.installed
 CLUSTER := $(BIN)/python -m opabinia.cluster
 
 .DEFAULT_GOAL := help
-.PHONY: help setup smollm2 sweep ui serve stop test test-unit check
+.PHONY: help setup smollm2 sweep ui serve stop test test-unit test-xla check
 
 help:
 	@sed -n 's/^# \{0,1\}//p;/^$$/q' Makefile
@@ -65,3 +68,13 @@ test: check
 
 test-unit: setup
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not e2e" $(ARGS)
+
+# torch_xla is built for torch 2.9; everything else is what was tested together.
+$(XLA_INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -m venv $(XLA_VENV)
+	@grep -vE '^(torch|torchvision|triton)==' constraints.txt > $(XLA_VENV)/constraints.txt
+	@$(XLA_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c $(XLA_VENV)/constraints.txt -e '.[tpu-xla]' pytest
+	@touch $@
+
+test-xla: $(XLA_INSTALLED)
+	@PJRT_DEVICE=CPU OMP_NUM_THREADS=1 $(XLA_VENV)/bin/python -m pytest tests/xla $(ARGS)

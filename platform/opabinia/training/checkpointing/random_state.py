@@ -42,13 +42,18 @@ def _generators(device: torch.device) -> dict[str, _Generator]:
 def _of_device(device: torch.device) -> _Generator:
     if device.type == "xla":
         model: Any = import_module("torch_xla.core.xla_model")
-        return _Generator(lambda: torch.tensor(model.get_rng_state()), partial(_set_number, model.set_rng_state))
+        return _Generator(lambda: _number(model.get_rng_state()), partial(_set_number, model.set_rng_state))
     module: Any = torch.get_device_module(device)
     return _Generator(module.get_rng_state, module.set_rng_state)
 
 
+def _number(state: int) -> Tensor:
+    """An unsigned number of 64 bits, as the signed one of the same bits."""
+    return torch.tensor(state - 2**64 if state >= 2**63 else state)
+
+
 def _set_number(use: Callable[[int], None], state: Tensor) -> None:
-    use(int(state.item()))
+    use(int(state.item()) % 2**64)
 
 
 def _python_state() -> Tensor:
