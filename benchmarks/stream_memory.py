@@ -3,9 +3,9 @@
     .venv/bin/python benchmarks/stream_memory.py [--records 10000 100000 1000000]
 
 For each size, in a process of its own with a Ray of its own: shards of 10,000 records (every other with a picture, of 1,000 pictures)
-are written and audited; then a whole epoch is streamed, while the memory of all processes (their proportional set size: what they
-share is counted once) is looked at four times a second. Prints seconds to the first batch, records a second and peak memory; writes
-docs/results/stream_memory.json.
+are written and audited; then the same number of samples is streamed, while the memory of all processes (their proportional set size:
+what they share is counted once) is looked at four times a second. Prints seconds to the first batch, samples a second and peak memory;
+writes docs/results/stream_memory.json.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ import psutil
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "docs" / "results" / "stream_memory.json"
 _SHARD, _BATCH, _PICTURES, _LOOK_S = 10_000, 64, 1000, 0.25
+_SAMPLES = 100_000
 _QUESTION = "what colour is the large circle at the left of the small red square ? "
 _ANSWER = "the large circle is blue and the small square is red . "
 
@@ -57,7 +58,12 @@ def main(arguments: list[str]) -> None:
     if options.child:
         print(json.dumps(_measure(options.child)))
         return
-    results: dict[str, Any] = {"commit": _commit(), "date": time.strftime("%Y-%m-%d"), "batch": _BATCH}
+    results: dict[str, Any] = {
+        "commit": _commit(),
+        "date": time.strftime("%Y-%m-%d"),
+        "batch": _BATCH,
+        "samples": _SAMPLES,
+    }
     for records in options.records:
         child = [sys.executable, __file__, "--child", str(records)]
         output = subprocess.run(child, check=True, stdout=subprocess.PIPE, text=True).stdout
@@ -92,7 +98,7 @@ def _measure(records: int) -> dict[str, float]:
         memory = Memory()
         memory.start()
         began = time.perf_counter()
-        batches = iter(stream_batches(plan, encoding, Share(0, 1), steps=records // _BATCH, pad_id=0))
+        batches = iter(stream_batches(plan, encoding, Share(0, 1), steps=_SAMPLES // _BATCH, pad_id=0))
         next(batches)
         first_s = time.perf_counter() - began
         rows = _BATCH * (1 + sum(1 for _ in batches))
@@ -103,7 +109,7 @@ def _measure(records: int) -> dict[str, float]:
         return {
             "audit_seconds": round(audit_s, 1),
             "first_batch_seconds": round(first_s, 2),
-            "records_a_second": round(rows / seconds),
+            "samples_a_second": round(rows / seconds),
             "peak_mb": round(memory.peak),
         }
 
@@ -126,8 +132,8 @@ def _lines(first: int, stop: int) -> Iterator[str]:
     for number in range(first, stop):
         image = {} if number % 2 else {"image": f"{number // 2 % _PICTURES}.png"}
         turns = [
-            {"from": "human", "value": ("<image> " if image else "") + _QUESTION * (1 + number % 3)},
-            {"from": "gpt", "value": _ANSWER * (1 + number % 5)},
+            {"from": "human", "value": ("<image> " if image else "") + _QUESTION},
+            {"from": "gpt", "value": _ANSWER},
         ]
         yield json.dumps({"id": number, "conversations": turns, **image}) + "\n"
 

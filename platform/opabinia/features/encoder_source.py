@@ -74,16 +74,21 @@ class CatalogueSource:
 
         import torch
 
+        from opabinia.encoders.fitting import fitting_of
         from opabinia.encoders.loading import load_encoder
-        from opabinia.encoders.preprocessing import pixels_from_image
+        from opabinia.encoders.pixels import squares_of
+        from opabinia.encoders.preprocessing import normalised
 
         encoder = load_encoder(encoder_id).to(self.device)
+        fitting = fitting_of(encoder.entry)
 
-        def pixels(image: Image.Image) -> Tensor:
-            return pixels_from_image(image, encoder.entry)
+        # As the stream does for training without the table, so that both give the same losses.
+        def square(image: Image.Image) -> Tensor:
+            return torch.from_numpy(squares_of(image, [fitting])[0])
 
         def encode(images: Sequence[Image.Image]) -> Tensor:
             with ThreadPoolExecutor(self.threads) as pool, torch.inference_mode():
-                return encoder(torch.stack(list(pool.map(pixels, images))).to(self.device))
+                squares = torch.stack(list(pool.map(square, images)))
+                return encoder(normalised(squares.to(self.device), encoder.entry))
 
         return encode
