@@ -43,12 +43,20 @@ def _cache(settings: CacheSettings) -> None:
     ray.init(logging_level=logging.WARNING, log_to_driver=False)
     _, pictures = settle_inputs(experiment)
     folder, cache = features_folder(experiment), experiment.cache
-    plan = plan_features(folder, pictures, encoders, precision=cache.precision, batch=cache.batch)
+    plan = plan_features(
+        folder, pictures, encoders, precision=cache.precision, batch=cache.batch, decoding=experiment.data.decoding
+    )
     print(f"\n{render_plan(plan, _query_side(experiment))}\n", flush=True)
     if settings.plan_only:
         return
     report = build_features(
-        folder, pictures, encoders, precision=cache.precision, budget_gb=cache.budget_gb, batch=cache.batch
+        folder,
+        pictures,
+        encoders,
+        precision=cache.precision,
+        budget_gb=cache.budget_gb,
+        batch=cache.batch,
+        decoding=experiment.data.decoding,
     )
     for encoder, error in report.errors.items():
         done = "was there" if encoder in report.skipped else f"{report.seconds[encoder]:.0f} s of encoding"

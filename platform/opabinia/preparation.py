@@ -90,6 +90,7 @@ def prepare(experiment: Experiment, encoders: tuple[str, ...]) -> Path:
 
     Ray must be running. Raises ValueError for anything that would make every run fail or mislead, before any run starts.
     """
+    _check_decoding(experiment, encoders)
     inputs, pictures = settle_inputs(experiment)
     if experiment.cache.enabled:
         inputs = inputs.model_copy(update={"features": _features(experiment, encoders, pictures)})
@@ -159,6 +160,16 @@ def _speaking_tokenizer(experiment: Experiment) -> PreTrainedTokenizerFast:
     return tokenizer
 
 
+def _check_decoding(experiment: Experiment, encoders: tuple[str, ...]) -> None:
+    from opabinia.encoders.fitting import fittings_of
+    from opabinia.encoders.pixels import check_decoding
+
+    try:
+        check_decoding(experiment.data.decoding, fittings_of(map(find_encoder, encoders)))
+    except ValueError as error:
+        raise ValueError(f"data.{error}") from None
+
+
 def _audit(experiment: Experiment, name: str, tokenizer: Path) -> AuditedSource:
     from opabinia.data.audit import audit_source, enforce_limit
     from opabinia.data.audited import QUARANTINE_NAME
@@ -192,7 +203,13 @@ def _features(experiment: Experiment, encoders: tuple[str, ...], pictures: dict[
 
     folder, cache = features_folder(experiment), experiment.cache
     report = build_features(
-        folder, pictures, encoders, precision=cache.precision, budget_gb=cache.budget_gb, batch=cache.batch
+        folder,
+        pictures,
+        encoders,
+        precision=cache.precision,
+        budget_gb=cache.budget_gb,
+        batch=cache.batch,
+        decoding=experiment.data.decoding,
     )
     print(f"features: {report.rows:,} pictures, {report.bytes / 1e6:.1f} MB written to {folder}", flush=True)
     return folder

@@ -118,9 +118,7 @@ def test_after_the_driver_and_its_ray_were_killed_the_same_command_goes_on(
     assert finish(start(tmp_path), tmp_path) == undisturbed
 
 
-def test_another_number_of_workers_goes_on_with_the_same_losses(
-    undisturbed: dict[int, float], tmp_path: Path
-) -> None:
+def test_another_number_of_workers_goes_on_with_the_same_losses(undisturbed: dict[int, float], tmp_path: Path) -> None:
     driver = start(tmp_path, count=2)
     wait_for_step(driver, tmp_path, STEPS[0] // 2)
     end_all(driver)

@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from opabinia.encoders.pixels import Decoding
 from opabinia.features.encoder_source import Column, Encode
 
 SHAPES = {
@@ -82,6 +83,7 @@ class SmallEncoders:
 
     weights: str = "1"
     log: str = ""
+    decoding: Decoding = "full"
 
     def column(self, encoder_id: str) -> Column:
         return Column(f"{encoder_id}@{self.weights}", *SHAPES.get(encoder_id, (1, 1)))

@@ -87,7 +87,7 @@ def losses(images: Path, features: VisualFeatures) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def fresh(images: Path) -> np.ndarray:
-    return losses(images, FreshFeatures(EncodedPictures([load_encoder(name) for name in ENCODERS])))
+    return losses(images, FreshFeatures(EncodedPictures([load_encoder(name) for name in ENCODERS]), "full"))
 
 
 def from_table(images: Path, folder: Path, precision: Precision) -> np.ndarray:

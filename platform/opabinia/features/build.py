@@ -33,6 +33,7 @@ from opabinia.features.rows import (
 from opabinia.features.workers import Workers, free_workers
 
 if TYPE_CHECKING:
+    from opabinia.encoders.pixels import Decoding
     from opabinia.features.rows import LanceTable
 
 Outcome = dict[str, Any]
@@ -65,6 +66,7 @@ def build_features(
     precision: Precision = "float16",
     budget_gb: float | None = None,
     batch: int = 64,
+    decoding: Decoding = "full",
     source: EncoderSource | None = None,
 ) -> BuildReport:
     """Make the table hold the features of `images` (sha256 of the file -> its path) for every encoder.
@@ -77,7 +79,7 @@ def build_features(
     if not images:
         raise ValueError("features: there are no pictures to encode; check the images folders of data.sources")
     folder, workers = Path(folder).absolute(), free_workers()
-    source = source or CatalogueSource(workers.device, workers.threads)
+    source = source or CatalogueSource(workers.device, workers.threads, decoding)
     columns = {name: replace(source.column(name), precision=precision) for name in dict.fromkeys(encoder_ids)}
     with sole_builder(folder):
         remove_unfinished(folder)

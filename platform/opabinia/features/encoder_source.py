@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from PIL import Image
     from torch import Tensor
 
+    from opabinia.encoders.pixels import Decoding
+
 Encode = Callable[[Sequence["Image.Image"]], "Tensor"]
 """RGB pictures of any size -> float features [pictures, tokens, width]."""
 
@@ -45,6 +47,11 @@ class Column:
 class EncoderSource(Protocol):
     """Where encoders come from; must be picklable, because it travels to the actors that encode."""
 
+    @property
+    def decoding(self) -> Decoding:
+        """How pictures' files are decoded for them."""
+        ...
+
     def column(self, encoder_id: str) -> Column:
         """The column of an encoder, without loading the encoder. Raises ValueError for an unknown id."""
         ...
@@ -60,13 +67,14 @@ class CatalogueSource:
 
     device: str = "cpu"
     threads: int = 1
+    decoding: Decoding = "full"
 
     def column(self, encoder_id: str) -> Column:
         """See EncoderSource."""
         from opabinia.encoders.catalogue import find_encoder
 
         entry = find_encoder(encoder_id)
-        return Column(column_name(entry), entry.grid**2, entry.width)
+        return Column(column_name(entry, self.decoding), entry.grid**2, entry.width)
 
     def load(self, encoder_id: str) -> Encode:
         """See EncoderSource."""

@@ -42,7 +42,7 @@ class FragmentEncoder:
 
         torch.set_num_threads(threads)
         self.folder, self.version, self.columns = Path(folder), version, columns
-        self.batch, self.threads = batch, threads
+        self.batch, self.threads, self.source = batch, threads, source
         self.encoders, self.broken = dict[str, Encode](), dict[str, str]()
         for encoder in columns:
             # Whatever keeps one encoder from loading must not keep the others from being computed.
@@ -74,7 +74,7 @@ class FragmentEncoder:
         return [{"encoder": encoder, **outcome} for encoder, outcome in (written | failed).items()]
 
     def _write(self, paths: Sequence[str], writers: Sequence[ColumnWriter]) -> None:
-        for pictures in opened_batches(paths, self.batch, self.threads):
+        for pictures in opened_batches(paths, self.batch, self.threads, self.source.decoding):
             for writer in writers:
                 writer.write(pictures)
 

@@ -24,6 +24,8 @@ from opabinia.features.rows import ColumnFile, commit_files, ensure_columns, ens
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from opabinia.encoders.pixels import Decoding
+
 _PATIENCE_S = 2.0
 _READ_BYTES = 32 * 2**20
 _READ_AT_ONCE = 32
@@ -40,7 +42,7 @@ def measure_encoding(
 
     torch.set_num_threads(threads)
     start = time.perf_counter()
-    pictures = [open_picture(path) for path in paths]
+    pictures = [open_picture(path, source.decoding) for path in paths]
     decoding = (time.perf_counter() - start) / len(pictures) / threads
     return {
         encoder: decoding + _seconds_a_picture(source.load(encoder), pictures, column)
@@ -101,6 +103,7 @@ class _Noise:
     """An encoder whose features cost nothing."""
 
     of: Column
+    decoding: Decoding = "full"
 
     def column(self, encoder_id: str) -> Column:
         return self.of

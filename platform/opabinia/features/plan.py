@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ray
 
@@ -17,6 +17,9 @@ from opabinia.features.precision import Precision, picture_bytes
 from opabinia.features.room import bytes_used, free_bytes, size_text
 from opabinia.features.rows import LanceTable, filled_rows, open_rows
 from opabinia.features.workers import free_workers
+
+if TYPE_CHECKING:
+    from opabinia.encoders.pixels import Decoding
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +89,7 @@ def plan_features(
     *,
     precision: Precision = "float16",
     batch: int = 64,
+    decoding: Decoding = "full",
     source: EncoderSource | None = None,
 ) -> FeaturePlan:
     """Count what the table lacks, and measure both ways to features on this cluster with one batch of pictures.
@@ -95,7 +99,7 @@ def plan_features(
     if not images:
         raise ValueError("features: there are no pictures to encode; check the images folders of data.sources")
     workers = free_workers()
-    source = source or CatalogueSource(workers.device, workers.threads)
+    source = source or CatalogueSource(workers.device, workers.threads, decoding)
     columns = {name: replace(source.column(name), precision=precision) for name in dict.fromkeys(encoder_ids)}
     # Keys are hashes: the first in their order are a fair sample.
     sample = [images[key] for key in sorted(images)[:batch]]

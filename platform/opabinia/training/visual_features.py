@@ -65,7 +65,7 @@ class FreshFeatures:
     """Encoded anew at every use, which is what a sweep without the table costs."""
 
     encoded: EncodedPictures
-    decoding: Decoding = "full"
+    decoding: Decoding
 
     @property
     def more(self) -> MoreColumns:
@@ -84,12 +84,16 @@ class FreshFeatures:
         return self.encoded(prompts)
 
 
-def open_features(inputs: TrainingInputs, encoders: tuple[str, ...], *, memory_mib: int) -> VisualFeatures:
+def open_features(
+    inputs: TrainingInputs, encoders: tuple[str, ...], *, memory_mib: int, decoding: Decoding
+) -> VisualFeatures:
     """The table's features where there is a table."""
     if inputs.features is not None:
+        from opabinia.features.encoder_source import CatalogueSource
         from opabinia.features.table import FeatureReader
 
-        return StoredFeatures(FeatureReader(inputs.features, encoders, memory_mib=memory_mib), encoders)
+        source = CatalogueSource(decoding=decoding)
+        return StoredFeatures(FeatureReader(inputs.features, encoders, memory_mib=memory_mib, source=source), encoders)
     from opabinia.encoders.loading import load_encoder
 
-    return FreshFeatures(EncodedPictures([load_encoder(name) for name in encoders]))
+    return FreshFeatures(EncodedPictures([load_encoder(name) for name in encoders]), decoding)

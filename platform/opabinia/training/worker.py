@@ -98,7 +98,7 @@ def _assemble(run: RunConfig, state: str) -> Parts:
         inputs=inputs,
         tokenizer=load_tokenizer(str(inputs.tokenizer)),
         model=model,
-        features=open_features(inputs, run.model.encoders, memory_mib=run.cache.memory_mib),
+        features=open_features(inputs, run.model.encoders, memory_mib=run.cache.memory_mib, decoding=run.data.decoding),
         scorer=open_scorer(run.benchmark, inputs.benchmark_keys if inputs.features else None),
         together=together,
         state=state,

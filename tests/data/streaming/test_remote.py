@@ -34,9 +34,9 @@ ray.init(address="local", num_cpus=2, include_dashboard=False, logging_level="ER
 encoding = TextEncoding(tokenizer, max_length=64)
 audited = audit_source("remote", SourceConfig(shards=f"{data}/shards", images=f"{data}/images"), encoding, Path(audits))
 plan = StreamPlan(audited, 0, 4, PlainBatches(), visual_tokens=4)
-streamed = list(stream_batches(plan, encoding, Share(0, 1), steps=6, pad_id=1))
-ids = [one.parts[0].batch.input_ids[row][mask][-2].item() for one in streamed for row, mask in enumerate(one.parts[0].batch.attention_mask)]
-print(json.dumps({"last": ids, "images": [image for one in streamed for image in one.parts[0].batch.images], "counts": audited.counts}))
+batches = [one.parts[0].batch for one in stream_batches(plan, encoding, Share(0, 1), steps=6, pad_id=1)]
+ids = [one.input_ids[row][mask][-2].item() for one in batches for row, mask in enumerate(one.attention_mask)]
+print(json.dumps({"last": ids, "images": [image for one in batches for image in one.images], "counts": audited.counts}))
 """
 
 
