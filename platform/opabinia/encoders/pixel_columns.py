@@ -47,7 +47,11 @@ def pixel_tensor(column: ArrowArray, fitting: Fitting) -> Tensor:
 
     parts = [chunk.flatten() for chunk in column.chunks]
     shape = (sum(map(len, parts)), fitting.side, fitting.side, 3)
-    squares = torch.empty(shape, dtype=torch.uint8, pin_memory=torch.cuda.is_available())
+    if torch.cuda.is_available():
+        squares = torch.empty(shape, dtype=torch.uint8, pin_memory=True)
+    else:
+        # NumPy asks for large pages, of which fewer have to be found: with PyTorch's own it takes twice as long.
+        squares = torch.from_numpy(np.empty(shape, np.uint8))
     rows, start = squares.numpy(), 0
     for part in parts:
         rows[start : start + len(part)] = _squares(part, fitting.side)
