@@ -17,7 +17,8 @@ class Progress:
     """steps, reports: of all stages so far. stage: number of the one that is going on, `done` steps of which are behind.
 
     position: where its data go on; None at its beginning. guard: what is usual in the stage, as its guard knows it.
-    curve: a point for each step since the last report. started: when the run
+    curve: a point for each step since the last report. reported: those of
+    the last report, which is told again after a failure, for nobody may have heard it. started: when the run
     was asked for, seconds since the epoch; spent: seconds of earlier attempts, up to what could be resumed.
     """
 
@@ -31,6 +32,7 @@ class Progress:
     first_step_at: float | None = None
     guard: dict[str, Any] = field(default_factory=dict[str, Any])
     curve: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    reported: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
 
     @property
     def seconds(self) -> float:
@@ -58,6 +60,11 @@ class Progress:
         }
         self.curve.append({**point, "step_seconds": step.step_seconds, **step.rates, **more})
 
+    def take_curve(self) -> list[dict[str, Any]]:
+        """The curve since the last report, for this one."""
+        self.reported, self.curve = self.curve, []
+        return self.reported
+
     def facts(self) -> dict[str, Any]:
         """What a checkpoint must tell for `resumed` to go on from here, as plain JSON."""
         return {
@@ -68,7 +75,7 @@ class Progress:
             "reports": self.reports,
             "seconds": self.seconds,
             "guard": self.guard,
-            "curve": self.curve,
+            "curve": [*self.reported, *self.curve],
         }
 
 

@@ -177,7 +177,7 @@ def _batches(parts: Parts, progress: Progress, plan: StreamPlan) -> Iterator[Str
 def _report(parts: Parts, progress: Progress) -> None:
     """Score, checkpoint and report; every worker must call `ray.train.report`, but only the first has something to say."""
     progress.reports += 1
-    curve, progress.curve = progress.curve, []
+    curve = progress.take_curve()
     if parts.together.rank != 0:
         ray.train.report({})
         return
