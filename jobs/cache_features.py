@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from opabinia.cluster.joining import join_ray
 from opabinia.command_line import load_settings, plain_errors
 from opabinia.experiment import Experiment
 
@@ -35,12 +35,10 @@ def _cache(settings: CacheSettings) -> None:
     experiment, encoders = absolute_paths(settings), _encoders(settings)
     claim_output(experiment)
 
-    import ray
-
     from opabinia.features.build import build_features
     from opabinia.features.plan import plan_features, render_plan
 
-    ray.init(logging_level=logging.WARNING, log_to_driver=False)
+    join_ray()
     _, pictures = settle_inputs(experiment)
     folder, cache = features_folder(experiment), experiment.cache
     plan = plan_features(

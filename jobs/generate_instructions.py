@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from collections.abc import Sequence
 
+from opabinia.cluster.joining import join_ray
 from opabinia.command_line import load_settings, plain_errors
 from opabinia.data.instructions.experiment import InstructionExperiment
 
@@ -41,7 +41,7 @@ def _connect() -> None:
     import ray
 
     if not ray.is_initialized():
-        ray.init(logging_level=logging.WARNING, log_to_driver=False)
+        join_ray()
 
 
 if __name__ == "__main__":

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from opabinia.burgess.config import WorldConfig
+from opabinia.cluster.joining import join_ray
 from opabinia.command_line import load_settings, plain_errors
 from opabinia.data.prepare_config import PrepareConfig
 
@@ -28,14 +28,12 @@ def main(argv: Sequence[str]) -> None:
 
 
 def _prepare(settings: PrepareSettings) -> None:
-    import ray
-
     from opabinia.burgess.world import write_world
     from opabinia.data.prepare import prepare, render
 
     if settings.world:
         print(f"world: {write_world(settings.world)}", flush=True)
-    ray.init(logging_level=logging.WARNING, log_to_driver=False)
+    join_ray()
     print(f"\n{render(prepare(settings))}", flush=True)
 
 

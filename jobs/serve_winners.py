@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from opabinia.cluster.joining import join_ray
 from opabinia.command_line import load_settings, plain_errors
 from opabinia.experiment import Experiment
 
@@ -56,7 +57,7 @@ def _connect(detach: bool) -> None:
     """Join the running Ray cluster; start one for the life of this job where there is none."""
     import ray
 
-    ray.init(log_to_driver=False, logging_level=logging.WARNING)
+    join_ray()
     # Ray tells whether it joined a cluster or started one only on the inside.
     internal: Any = ray
     if detach and internal._private.worker.global_worker.node.is_head():

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from opabinia.cluster.joining import join_ray
 from opabinia.command_line import load_settings, plain_errors, write_settings
 from opabinia.experiment import Experiment
 
@@ -27,14 +27,12 @@ def _sweep(experiment: Experiment) -> None:
     encoders = check_sweep(experiment)
     claim_output(experiment)
 
-    import ray
-
     from opabinia.evaluation.table import render_table
     from opabinia.runs import sweep_runs
     from opabinia.sweeps.sweep import run_sweep
     from opabinia.tracking.mlflow_runs import run_page
 
-    ray.init(logging_level=logging.WARNING, log_to_driver=False)
+    join_ray()
     started = time.strftime("%Y%m%d-%H%M%S")
     folder = experiment.output / "sweeps" / started
     folder.mkdir(parents=True)

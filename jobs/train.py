@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from opabinia.cluster.joining import join_ray
 from opabinia.command_line import load_settings, plain_errors, write_settings
 from opabinia.experiment import Experiment
 
@@ -27,8 +27,6 @@ def _train(experiment: Experiment) -> None:
     check_encoders(experiment.encoders, "encoders")
     claim_output(experiment)
 
-    import ray
-
     from opabinia.evaluation.table import render_table
     from opabinia.runs import single_run
     from opabinia.sweeps.driver import run_trials
@@ -36,7 +34,7 @@ def _train(experiment: Experiment) -> None:
     from opabinia.tracking.mlflow_runs import open_sweep, run_page
     from opabinia.training.inputs import load_inputs
 
-    ray.init(logging_level=logging.WARNING, log_to_driver=False)
+    join_ray()
     started = time.strftime("%Y%m%d-%H%M%S")
     folder = experiment.output / "runs" / started
     folder.mkdir(parents=True)

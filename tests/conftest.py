@@ -10,8 +10,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# A second Ray on the same machine must neither be joined by accident nor asked for a token of its own.
-os.environ.pop("RAY_ADDRESS", None)
+# Jobs that tests start get a Ray of their own: one that runs on this machine, or is only remembered by it, must not be joined.
+os.environ["RAY_ADDRESS"] = "local"
 # Workers start in any folder and must find the package whether or not it is installed.
 _PATHS = [str(ROOT / "platform"), str(ROOT)]
 os.environ["PYTHONPATH"] = os.pathsep.join(
