@@ -93,7 +93,7 @@ class SvaConnector(Connector):
         images = torch.arange(len(projected[0]), device=projected[0].device)
         return VisualContext(
             windows=tuple(window.flatten(0, 1) for window in cut),
-            seen=None if sizes is None else _seen(sizes, side, spans).to(projected[0].device),
+            seen=None if sizes is None else _sent(_seen(sizes, side, spans), projected[0].device),
             summary=projected[0].mean(1),
             image_of=images.repeat_interleave(side * side),
         )
@@ -113,6 +113,12 @@ def _seen(sizes: Sequence[ImageSize], side: int, spans: Sequence[int]) -> Tensor
     maps = [kept_cells(sizes, side * span).flatten(1).unsqueeze(-1) for span in spans]
     seen = torch.cat([windows(kept, side).flatten(0, 1).squeeze(-1) for kept in maps], dim=1)
     return seen | ~seen.any(1, keepdim=True)
+
+
+def _sent(seen: Tensor, device: torch.device) -> Tensor:
+    # From memory that is not pinned, the host would wait for what the device does.
+    ready = seen.pin_memory() if device.type == "cuda" else seen
+    return ready.to(device, non_blocking=True)
 
 
 def _grid_projection(source: int, width: int) -> nn.Module:

@@ -13,6 +13,7 @@ from opabinia.config import Config
 from opabinia.data.source import DataConfig
 from opabinia.evaluation.questions import BenchmarkConfig
 from opabinia.features.config import CacheConfig
+from opabinia.models.activation_checkpointing_config import ActivationCheckpointing
 from opabinia.models.connector_config import ConnectorConfig
 from opabinia.models.lora_config import LoraSettings
 from opabinia.names import unknown
@@ -64,6 +65,9 @@ class Experiment(Config):
 
     stages: tuple[WrittenStage, ...] = Field(min_length=1)
     """The training stages, one after another."""
+
+    activation_checkpointing: ActivationCheckpointing = ActivationCheckpointing()
+    """Which activations are computed again in the backward pass, where memory is short."""
 
     workers: WorkersConfig = WorkersConfig()
     """The Ray Train workers of each run."""

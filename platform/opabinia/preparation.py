@@ -16,6 +16,7 @@ from opabinia.storage.addresses import absolute_address
 from opabinia.storage.atomic import whole_folder
 from opabinia.sweeps.space import trials
 from opabinia.training.inputs import TrainingInputs, save_inputs
+from opabinia.training.learning_encoders import frozen_encoders
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -86,14 +87,17 @@ def check_sweep(experiment: Experiment) -> tuple[str, ...]:
 
 
 def prepare(experiment: Experiment, encoders: tuple[str, ...]) -> Path:
-    """Settle the tokenizer, write the world, audit the data, compute the features of `encoders`; returns the file that runs read.
+    """Settle the tokenizer, write the world, audit the data, compute features of `encoders`; returns the file that runs read.
 
-    Ray must be running. Raises ValueError for anything that would make every run fail or mislead, before any run starts.
+    Features are computed of encoders that stay frozen: all runs of an experiment have its stages, so that an encoder learns in every
+    run that uses it or in none. Ray must be running. Raises ValueError for anything that would make every run fail or mislead, before
+    any run starts.
     """
     _check_decoding(experiment, encoders)
     inputs, pictures = settle_inputs(experiment)
-    if experiment.cache.enabled:
-        inputs = inputs.model_copy(update={"features": _features(experiment, encoders, pictures)})
+    frozen = frozen_encoders(experiment.stages, encoders)
+    if experiment.cache.enabled and frozen:
+        inputs = inputs.model_copy(update={"features": _features(experiment, frozen, pictures)})
     path = experiment.output / "inputs.json"
     save_inputs(inputs, path)
     return path

@@ -59,6 +59,7 @@ def _run(
         stages=stages_of_run(experiment.stages, encoders, _records(inputs)),
         benchmark=experiment.benchmark,
         inputs=inputs,
+        activation_checkpointing=experiment.activation_checkpointing,
         workers=experiment.workers,
         cache=experiment.cache,
         checkpoints=experiment.checkpoints,

@@ -1,5 +1,6 @@
 """A Ray cluster of several nodes on one machine, each with an address of its own; what a line on stdin asks for is done
-there, and answered with a line of JSON. Run as a program: Ray's settings are those of the process, and final.
+there, and answered with a line of JSON. Run as a program: Ray's settings are those of the process, and final. RAY_TMPDIR must be
+a folder of its own: Ray remembers there, for all that is started later, which cluster is the current one.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from ray.train import Checkpoint, FailureConfig, Result, RunConfig, ScalingConfi
 from ray.train.torch import TorchTrainer
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from opabinia.training.trainer import staying_nodes
+
 HEAD = "127.0.0.1"
 _NODE = {"num_cpus": 1, "object_store_memory": 80 * 2**20, "include_dashboard": False}
 _PORTS = {"min_worker_port": 0, "max_worker_port": 0}
@@ -38,7 +41,7 @@ class Machines:
 
     def __init__(self, folder: Path, head_port: int) -> None:
         self.folder = folder
-        head = {"node_ip_address": HEAD, "gcs_server_port": head_port, "temp_dir": str(folder)}
+        head = {"node_ip_address": HEAD, "gcs_server_port": head_port}
         self.cluster = Cluster(initialize_head=True, head_node_args={**_NODE, **_PORTS, **head})
         ray.init(self.cluster.address, _node_ip_address=HEAD, log_to_driver=False, logging_level="ERROR")
         self.residents: dict[str, Any] = {}
@@ -51,6 +54,10 @@ class Machines:
 
     def draining(self) -> dict[str, int]:
         return ray._private.state.state.get_draining_nodes()
+
+    def staying(self) -> list[str]:
+        """The nodes that a run counts on when its workers begin anew."""
+        return sorted(staying_nodes())
 
     def settle(self, node_id: str) -> str:
         """Place an actor on a node, and return where it is."""

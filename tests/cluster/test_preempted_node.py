@@ -74,6 +74,12 @@ class RayCluster:
         self.program.wait()
 
 
+def remembered() -> str | None:
+    """The cluster that Ray, asked for none, would join on this machine."""
+    file = Path("/tmp/ray/ray_current_cluster")
+    return file.read_text() if file.exists() else None
+
+
 def free_port() -> int:
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
@@ -87,6 +93,9 @@ def cluster() -> Iterator[RayCluster]:
     folder.mkdir()
     clean = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
     settings = {
+        "RAY_TMPDIR": str(folder),
+        # Nobody's: Ray Train would ask any Ray on this machine whether a run still lives.
+        "RAY_API_SERVER_ADDRESS": "http://127.0.0.1:1",
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN": TOKEN,
         # Loopback addresses stay what they are.
@@ -99,12 +108,14 @@ def cluster() -> Iterator[RayCluster]:
         MARK_VARIABLE: uuid4().hex,
     }
     started = RayCluster(folder, {**clean, **settings, "OMP_NUM_THREADS": "1"})
+    before = remembered()
     try:
         started.start()
         yield started
     finally:
         started.stop()
         shutil.rmtree(folder, ignore_errors=True)
+    assert remembered() == before
 
 
 @pytest.fixture
@@ -131,7 +142,7 @@ def machine(cluster: RayCluster, server: MetadataServer, tmp_path: Path) -> Mach
     address = f"127.{random.randint(1, 254)}.{random.randint(1, 254)}.{random.randint(1, 254)}"
     node_id = cluster.ask("add", address)
     launch_watcher(cluster, server, tmp_path, address)
-    machine = Machine(node_id, cluster.folder / "session_latest" / "logs" / "preemption-watch.log")
+    machine = Machine(node_id, cluster.folder / "ray" / "session_latest" / "logs" / "preemption-watch.log")
     wait_until(lambda: bool(machine.lines(f"watching {server.host} for Ray node {node_id}")))
     return machine
 
@@ -175,12 +186,15 @@ def test_a_notice_drains_the_node_of_its_machine_and_no_other(
     server.fail("503", "reset", "stranger")
     wait_until(lambda: not server.faults)
     assert cluster.ask("draining") == {}
+    assert {machine.node_id, cluster.head} <= set(cluster.ask("staying"))
 
     noticed = time.time()
     server.put("preempted", "TRUE")
     wait_until(lambda: machine.node_id in cluster.ask("draining"))
     draining = cluster.ask("draining")
     assert list(draining) == [machine.node_id]
+    assert machine.node_id not in cluster.ask("staying")
+    assert cluster.head in cluster.ask("staying")
     assert 30 <= draining[machine.node_id] / 1000 - noticed < 37
 
     # What is there may finish; nothing new comes, and elsewhere all is as before.
@@ -195,6 +209,7 @@ def test_a_notice_drains_the_node_of_its_machine_and_no_other(
 
     cluster.ask("leave", machine.node_id)
     assert cluster.ask("death", machine.node_id) == "AUTOSCALER_DRAIN_PREEMPTED"
+    assert machine.node_id not in cluster.ask("staying")
     wait_until(lambda: bool(machine.lines("has ended")))
     (line,) = machine.lines("draining")
     assert f"draining Ray node {machine.node_id}: instance/preempted is TRUE, " in line

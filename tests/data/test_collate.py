@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import torch
 
-from opabinia.data.collate import collate_text, row_lengths
-from opabinia.data.prompts import IGNORE, IMAGE_TOKEN
+from opabinia.data.collate import collate_text
+from opabinia.data.prompts import IGNORE
 
 
 def row(ids: list[int], labels: list[int], *images: str, lengths: list[int] | None = None) -> dict[str, object]:
@@ -45,8 +45,3 @@ def test_ids_are_long() -> None:
         torch.long,
         torch.bool,
     )
-
-
-def test_rows_are_as_long_as_the_language_model_sees_them() -> None:
-    batch = collate_text([row([IMAGE_TOKEN, 3, IMAGE_TOKEN], [3, 3, 3], "b.jpg", "a.jpg"), row([7], [7])], pad_id=1)
-    assert row_lengths(batch, visual_tokens=16).tolist() == [33, 1]

@@ -1,4 +1,4 @@
-"""One small training run in a process and a Ray of its own: python -m tests.e2e.small_run FOLDER '{"workers.count": 2}'
+"""One small training run in a process and a Ray of its own: python -m tests.e2e.small_run FOLDER '{"workers": {"count": 2}}'
 
 Appends the curve of every report to FOLDER/curve.jsonl.
 """
@@ -32,10 +32,12 @@ class Curves(UserCallback):
             handle.writelines(json.dumps(point) + "\n" for point in metrics[0]["curve"])
 
 
-def small_experiment(folder: Path, workers: dict[str, Any]) -> Experiment:
+def small_experiment(folder: Path, changes: dict[str, dict[str, Any]]) -> Experiment:
+    """`changes`: of the experiment's workers and checkpoints."""
     settings = yaml.safe_load(QUICKSTART.read_text())
     settings |= {"output": str(folder / "out"), "encoders": ["burgess/caption-vit"], "cache": {"enabled": False}}
-    settings |= {"workers": {"cpus": 0.4, "data_tasks": 1, **workers}, "checkpoints": {"every_minutes": 1e-6}}
+    settings["workers"] = {"cpus": 0.4, "data_tasks": 1, **changes.get("workers", {})}
+    settings["checkpoints"] = {"every_minutes": 1e-6, **changes.get("checkpoints", {})}
     settings["world"] |= {"folder": str(folder / "world"), "scenes": 60, "facts": 6, "benchmark": 8}
     for source, place in settings["data"]["sources"].items():
         place |= {"shards": str(folder / "world" / source), "images": str(folder / "world" / "images")}
@@ -46,11 +48,16 @@ def small_experiment(folder: Path, workers: dict[str, Any]) -> Experiment:
     return absolute_paths(Experiment.model_validate(settings))
 
 
-def main(folder: Path, workers: dict[str, Any]) -> None:
-    ray.init(address="local", num_cpus=2, include_dashboard=False, logging_level="ERROR", log_to_driver=False)
-    experiment = small_experiment(folder, workers)
+def train(folder: Path, changes: dict[str, dict[str, Any]]) -> None:
+    """On the Ray that this process is connected to."""
+    experiment = small_experiment(folder, changes)
     run = single_run(experiment, prepare(experiment, experiment.encoders))
     launch(run, folder / "runs", [Curves(folder / "curve.jsonl")])
+
+
+def main(folder: Path, changes: dict[str, dict[str, Any]]) -> None:
+    ray.init(address="local", num_cpus=2, include_dashboard=False, logging_level="ERROR", log_to_driver=False)
+    train(folder, changes)
 
 
 if __name__ == "__main__":

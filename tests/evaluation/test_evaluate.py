@@ -69,6 +69,14 @@ def test_stored_features_stand_in_for_images(tmp_path: Path) -> None:
         evaluate(answerer, ASKED, tmp_path, with_image=True, image_keys={k: v for k, v in keys.items() if k != "4.png"})
 
 
+def test_where_only_some_encoders_have_stored_features_images_come_with_their_keys(images: Path) -> None:
+    answerer = Scripted(RIGHT)
+    keys = {f"{n}.png": f"key {n}" for n in range(5)}
+    evaluate(answerer, ASKED, images, with_image=True, image_keys=keys, keys_alone=False)
+    assert [prompt.image_key for prompt in answerer.asked] == [f"key {n}" for n in range(5)]
+    assert [prompt.image.getpixel((0, 0)) for prompt in answerer.asked if prompt.image] == list(COLOURS)
+
+
 def test_the_letter_prompt_lists_the_options(images: Path) -> None:
     asked = question(0, image="0.png")
     text = (

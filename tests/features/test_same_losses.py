@@ -25,14 +25,12 @@ from opabinia.features.encoder_source import CatalogueSource
 from opabinia.features.precision import Precision
 from opabinia.features.table import FeatureReader
 from opabinia.models.answering import EncodedPictures
-from opabinia.training.data_parallel import Together
 from opabinia.training.loop import train_stage
-from opabinia.training.optimiser import build_optimiser
 from opabinia.training.stages import StageConfig
 from opabinia.training.visual_features import FreshFeatures, StoredFeatures, VisualFeatures
 from tests.features.writing import write_table
 from tests.models.small import ENCODERS, small_model, tokenizer
-from tests.training.watching import watching
+from tests.training.watching import alone, watching
 
 STEPS, BATCH = 6, 4
 STAGE = StageConfig.model_validate(
@@ -76,12 +74,9 @@ def batches(images: Path, more: MoreColumns | None) -> list[Streamed]:
 
 def losses(images: Path, features: VisualFeatures) -> np.ndarray:
     model = small_model(SvaSettings())
-    optimiser, streamed = build_optimiser(model, STAGE), batches(images, features.more)
+    streamed = batches(images, features.more)
     return np.array(
-        [
-            step.loss
-            for step in train_stage(model, optimiser, STAGE, streamed, features, Together(), watching(model, STAGE))
-        ]
+        [step.loss for step in train_stage(alone(model, STAGE), STAGE, streamed, features, watching(model, STAGE))]
     )
 
 

@@ -56,7 +56,7 @@ def test_a_folder_without_its_makeup_is_refused(tmp_path: Path) -> None:
 
 def test_another_format_is_refused(folder: Path) -> None:
     edit(folder, format=99)
-    with pytest.raises(ValueError, match="format 99 is not 1"):
+    with pytest.raises(ValueError, match="format 99 is not 1 or 2"):
         load_checkpoint(folder)
 
 

@@ -12,8 +12,9 @@ from connectors.contract import GridShape
 from connectors.settings.sva import SvaSettings
 from opabinia.data.prompts import IGNORE, IMAGE_TOKEN
 from opabinia.models.generation import generate
-from opabinia.models.multimodal import MultimodalModel
+from opabinia.models.multimodal import MultimodalModel, on_host
 from opabinia.models.multimodal_config import ModelConfig
+from opabinia.models.places import place
 
 GRIDS = (GridShape(4, 6), GridShape(8, 5))
 LAYERS = (1, 3)
@@ -88,7 +89,7 @@ def test_a_layer_adds_exactly_what_the_connector_says_at_the_visual_tokens(famil
     model = model_of(family)
     llm = model.language_model
     ids = torch.tensor([PROMPTS[0]])
-    spliced, inner = model.assemble(ids, torch.ones_like(ids, dtype=torch.bool), features(1))
+    embeddings, inner = model.embed(place(on_host(ids, None, None, None), model.layout), features(1))
     assert inner is not None
     expected: dict[int, Tensor] = {}
 
@@ -113,7 +114,7 @@ def test_a_layer_adds_exactly_what_the_connector_says_at_the_visual_tokens(famil
         # Before the model's own hook, so that it sees what the layer itself gives.
         layers[index].register_forward_hook(note(index), prepend=True)
         layers[index + 1].register_forward_pre_hook(receive(index), with_kwargs=True)
-    llm(inputs_embeds=spliced.embeddings, use_cache=False, inner_visual=inner)
+    llm(inputs_embeds=embeddings, use_cache=False, inner_visual=inner)
     for index in LAYERS:
         torch.testing.assert_close(found[index], expected[index])
 

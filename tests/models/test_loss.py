@@ -16,6 +16,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from opabinia.data.prompts import IGNORE, IMAGE_TOKEN
 from opabinia.models.head import Head, check_head, head_of
 from opabinia.models.loss import chunked_next_token_loss
+from opabinia.models.multimodal import on_host
+from opabinia.models.places import place
 from tests.models.test_decoders import FAMILIES, PROMPTS, decoder, features, model_of, padded
 
 Loss = Callable[[Tensor, Head, Tensor], Tensor]
@@ -228,13 +230,12 @@ def test_every_family_of_decoders_has_its_own_loss_without_its_head(family: str)
     labels = ids.masked_fill((ids == IMAGE_TOKEN) | ~mask, IGNORE)
     values: list[list[Tensor]] = []
     for ours in (False, True):
-        spliced, inner = model.assemble(ids, mask, features(3), labels)
-        inputs = dict(inputs_embeds=spliced.embeddings, use_cache=False, inner_visual=inner)
+        places = place(on_host(ids, mask, labels, None), model.layout)
         if ours:
-            hidden = llm.get_decoder()(**inputs).last_hidden_state
-            loss = in_chunks(8)(hidden, head_of(llm), spliced.labels)
+            loss = in_chunks(8)(model.hidden(places, features(3)), head_of(llm), places.labels)
         else:
-            loss = llm(**inputs, labels=spliced.labels).loss
+            embeddings, inner = model.embed(places, features(3))
+            loss = llm(inputs_embeds=embeddings, use_cache=False, inner_visual=inner, labels=places.labels).loss
         model.zero_grad()
         loss.backward()
         values.append([loss.detach(), *(parameter.grad for parameter in model.parameters())])

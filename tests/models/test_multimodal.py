@@ -12,7 +12,7 @@ from opabinia.data.prompts import IGNORE, IMAGE_TOKEN, encode_conversation
 from opabinia.data.records import Turn
 from opabinia.models.connector_config import ConnectorConfig
 from opabinia.models.generation import Sampling, generate
-from opabinia.models.multimodal import MultimodalModel, mean_question
+from opabinia.models.multimodal import MultimodalModel
 from opabinia.models.multimodal_config import ModelConfig
 from tests.models.small import CONNECTORS, ENCODERS, LANGUAGE_MODEL, random_features, small_model, tokenizer
 
@@ -91,6 +91,12 @@ def test_an_encoder_without_features_is_missed() -> None:
         small_model(SvaSettings())(torch.tensor([PROMPTS[0]]), random_features(1)[:1])
 
 
+@pytest.mark.parametrize(("images", "said"), [(0, "0 pictures for 1"), (2, "2 pictures for 1")])
+def test_pictures_and_placeholders_must_be_as_many(images: int, said: str) -> None:
+    with pytest.raises(ValueError, match=f"features: {said} image placeholders in input_ids"):
+        small_model(SvaSettings())(torch.tensor([PROMPTS[0]]), random_features(images))
+
+
 def test_a_layer_that_the_language_model_lacks_is_refused() -> None:
     with pytest.raises(ValueError, match="layer 4 is asked for, but the language model has 4"):
         small_model(SvaSettings(in_llm_count=5))
@@ -116,15 +122,6 @@ def test_a_tiny_top_p_is_greedy() -> None:
     settings = {"max_new_tokens": 4, "end_tokens": frozenset[int]()}
     greedy = generate(model, ids, mask, [], **settings)
     assert generate(model, ids, mask, [], sampling=Sampling(1.0, top_p=1e-6, seed=0), **settings) == greedy
-
-
-def test_a_router_is_told_the_question_and_never_the_answer() -> None:
-    ids = torch.tensor([[1, IMAGE_TOKEN, 2, 3, 4], [5, 6, 7, 8, 9]])
-    labels = torch.tensor([[-100, -100, -100, 3, 4], [-100] * 4 + [9]])
-    mask = torch.ones_like(ids, dtype=torch.bool)
-    text = ids.clamp(min=0).unsqueeze(-1).float()
-    assert mean_question(text, ids == IMAGE_TOKEN, mask, labels).tolist() == [[1.5], [6.5]]
-    assert mean_question(text, ids == IMAGE_TOKEN, mask, None).tolist() == [[2.5], [7.0]]
 
 
 def test_rows_cannot_be_separated_where_there_is_no_single_grid() -> None:

@@ -16,11 +16,16 @@ from connectors.padding import ImageSize
 from connectors.settings.mlp import MlpSettings
 from connectors.settings.routed_sum import RoutedSumSettings
 from connectors.settings.sva import SvaSettings
+from opabinia.data.collate import TextBatch
 from opabinia.data.prompts import IGNORE, IMAGE_TOKEN
+from opabinia.models.attention import apart
 from opabinia.models.connector_config import ConnectorConfig
+from opabinia.models.head import head_of
+from opabinia.models.loss import chunked_next_token_loss
 from opabinia.models.multimodal import MultimodalModel
 from opabinia.models.multimodal_config import ModelConfig
-from opabinia.models.samples import check_packing, mean_questions, positions_in_samples
+from opabinia.models.places import StaticShape, pad_pictures, place
+from opabinia.models.samples import check_packing, positions_in_samples
 from tests.models.small import ENCODERS, LANGUAGE_MODEL, random_features, small_model
 from tests.models.test_decoders import FAMILIES, features, model_of
 
@@ -39,6 +44,7 @@ SAMPLES: tuple[Sample, ...] = (
 )
 ROWS = (SAMPLES[:4], SAMPLES[4:6], SAMPLES[6:])
 IMAGES = 5
+SIZES: list[ImageSize] = [(64, 64), (64, 20), (20, 64), (50, 64), (64, 33)]
 CONNECTORS: tuple[ConnectorConfig, ...] = (MlpSettings(), SvaSettings(in_llm_count=3), RoutedSumSettings())
 KINDS = [
     (family, attention)
@@ -147,14 +153,14 @@ def test_changing_a_sample_changes_no_bit_of_the_others(connector: ConnectorConf
 def test_layers_inside_the_language_model_read_each_pictures_own_grid() -> None:
     """With one picture's grid changed for those layers only, its sample alone changes, from the picture on."""
     model = small_model(SvaSettings(in_llm_count=3)).eval()
-    grids, batch = random_features(IMAGES), batch_of([SAMPLES])
-    mask, samples = batch["attention_mask"], batch["samples"]
-    spliced, inner = model.assemble(batch["input_ids"], mask, grids, samples=samples)
+    places = place(TextBatch(**batch_of([SAMPLES]), images=[], image_keys=[]), model.layout)
+    embeddings, inner = model.embed(places, random_features(IMAGES))
     assert inner is not None
     of_second = inner.context.image_of == 1
 
     def logits() -> Tensor:
-        step = {"inputs_embeds": spliced.embeddings, "position_ids": spliced.position_ids, "use_cache": False}
+        attention = apart(model.language_model, embeddings, places.samples)
+        step = {"inputs_embeds": embeddings, "position_ids": places.position_ids, **attention}
         return model.language_model(**step, inner_visual=inner).logits[0]
 
     before = logits()
@@ -171,10 +177,34 @@ def test_pictures_with_separated_rows_pack_as_well() -> None:
     torch.manual_seed(0)
     config = ModelConfig(encoders=ENCODERS, connector=SvaSettings(), language_model=LANGUAGE_MODEL, row_separator=True)
     model = MultimodalModel(config, small_model(MlpSettings()).language_model).eval()
-    sizes: list[ImageSize] = [(64, 64), (64, 20), (20, 64), (50, 64), (64, 33)]
     grids = random_features(IMAGES)
-    packed, own = (model(**batch, features=grids, image_sizes=sizes).loss for batch in (batch_of(ROWS), alone(SAMPLES)))
+    packed, own = (model(**batch, features=grids, image_sizes=SIZES).loss for batch in (batch_of(ROWS), alone(SAMPLES)))
     torch.testing.assert_close(packed, own, rtol=1e-5, atol=0)
+
+
+@pytest.mark.parametrize("separated", [False, True], ids=["whole grids", "separated rows"])
+def test_static_shapes_and_blank_pictures_change_neither_loss_nor_any_gradient(separated: bool) -> None:
+    torch.manual_seed(0)
+    connector = SvaSettings(in_llm_count=3)
+    config = ModelConfig(encoders=ENCODERS, connector=connector, language_model=LANGUAGE_MODEL, row_separator=separated)
+    model = MultimodalModel(config, small_model(MlpSettings()).language_model)
+    batch, grids = TextBatch(**batch_of(ROWS), images=[], image_keys=[]), random_features(IMAGES)
+    sizes = SIZES if separated else None
+    values: list[dict[str, Tensor]] = []
+    for shape in (None, StaticShape(100, 4, packed=True)):
+        model.zero_grad()
+        places = place(batch, model.layout, shape, sizes)
+        hidden = model.hidden(places, pad_pictures(grids, places, [torch.zeros_like(grid[0]) for grid in grids]))
+        head = head_of(model.language_model)
+        loss, count = chunked_next_token_loss(hidden, head, places.labels, chunk=16, at_most=places.at_most)
+        loss.backward()
+        assert int(count) == places.supervised
+        found = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+        values.append({"loss": loss.detach(), **found})
+    assert values[0].keys() == values[1].keys()
+    for name, value in values[0].items():
+        scale = float(value.abs().max())
+        torch.testing.assert_close(values[1][name], value, rtol=1e-4, atol=1e-5 * scale, msg=name)
 
 
 @torch.no_grad()
@@ -195,15 +225,6 @@ def test_positions_begin_again_with_each_sample_and_padding_goes_on_counting() -
     ]
 
 
-def test_each_sample_asks_its_own_question_up_to_its_own_first_answer() -> None:
-    ids = torch.tensor([[1, IMAGE_TOKEN, 2, 30, 4, 50, 6, 70], [8, 9, 10, 11, 12, 0, 0, 0]])
-    labels = torch.tensor([[-100, -100, -100, 30, -100, 50, -100, 70], [-100] * 8])
-    samples = torch.tensor([[1, 1, 1, 1, 2, 2, 3, 3], [1, 1, 1, 1, 1, 0, 0, 0]])
-    text = ids.clamp(min=0).unsqueeze(-1).float()
-    asked = mean_questions(text, ids == IMAGE_TOKEN, samples > 0, labels, samples)
-    assert asked.squeeze(-1).tolist() == [[1.5, 4.0, 6.0], [10.0, 0.0, 0.0]]
-
-
 @pytest.mark.parametrize(
     "numbers", [[1, 1, 2, 2, 2], [1, 2, 1, 2, 0], [2, 2, 3, 3, 0], [1, 1, 3, 3, 0], [1, 1, 0, 0, 0]]
 )
@@ -222,21 +243,33 @@ def small_decoder(family: str, **fields: Any) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("family", "fields"),
-    [("opt", {"ffn_dim": 32, "word_embed_proj_dim": 16}), ("falcon", {}), ("mamba", {"state_size": 4})],
+    ("family", "fields", "reason"),
+    [
+        ("rwkv", {"attention_hidden_size": 16}, "lets samples of one row see each other"),
+        ("bigbird_pegasus", {"encoder_layers": 1, "decoder_layers": 1}, "or where they stand"),
+        ("mamba", {"state_size": 4}, "has layers of linear_attention, which mix samples of one row"),
+    ],
 )
-def test_language_models_that_let_samples_meet_are_refused(family: str, fields: dict[str, Any]) -> None:
-    """transformers runs all of these on positions that begin again, and says nothing of what it ignores."""
-    with pytest.raises(ValueError, match=rf"language_model: {family} .* lets samples of one row see each other"):
+def test_language_models_that_cannot_keep_samples_apart_are_refused(
+    family: str, fields: dict[str, Any], reason: str
+) -> None:
+    """transformers runs all of these, and says nothing of the masks and the positions that it ignores."""
+    with pytest.raises(ValueError, match=f"language_model: {family} .*{reason}"):
         check_packing(small_decoder(family, **fields))
+
+
+@pytest.mark.parametrize(
+    ("family", "fields"), [("opt", {"ffn_dim": 32, "word_embed_proj_dim": 16}), ("falcon", {}), ("gpt2", {})]
+)
+def test_language_models_that_heed_masks_and_positions_are_taken(family: str, fields: dict[str, Any]) -> None:
+    check_packing(small_decoder(family, **fields))
 
 
 def test_a_model_refuses_packed_rows_that_its_language_model_would_mix() -> None:
     model = model_of("llama")
-    causal = torch.ones(30, 30).tril().bool()
-    # As a layer of a researcher's own that brings a mask of its own would.
+    # As a layer of a researcher's own that heeds no mask would.
     model.language_model.get_decoder().layers[2].self_attn.register_forward_pre_hook(  # type: ignore[operator]
-        lambda _layer, args, kwargs: (args, {**kwargs, "attention_mask": causal[None, None, :6, :6]}), with_kwargs=True
+        lambda _layer, args, kwargs: (args, {**kwargs, "attention_mask": None}), with_kwargs=True
     )
     with pytest.raises(ValueError, match="language_model: llama with attention of the kind sdpa lets samples"):
         model(**batch_of(ROWS), features=features(IMAGES))

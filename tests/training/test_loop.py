@@ -21,7 +21,6 @@ from opabinia.data.records import Turn
 from opabinia.data.streaming.plan import StreamPosition
 from opabinia.data.streaming.stream import Part, Streamed
 from opabinia.models.multimodal import MultimodalModel
-from opabinia.training.data_parallel import Together
 from opabinia.training.guard_config import GuardConfig
 from opabinia.training.learning_rate import rate_factor
 from opabinia.training.loop import Step, train_stage
@@ -30,7 +29,7 @@ from opabinia.training.stages import Part as ModelPart
 from opabinia.training.stages import StageConfig
 from opabinia.training.worker import report_steps
 from tests.models.small import random_features, small_model, tokenizer
-from tests.training.watching import watching
+from tests.training.watching import alone, watching
 
 
 @dataclass
@@ -79,9 +78,7 @@ def train(
     model = model or small_model(SvaSettings())
     watch = watching(model, config, folder, guard)
     given = [batch()] * (batches or config.steps)
-    return train_stage(
-        model, build_optimiser(model, config), config, given, features or FixedFeatures(), Together(), watch
-    )
+    return train_stage(alone(model, config), config, given, features or FixedFeatures(), watch)
 
 
 def test_the_same_seed_gives_identical_losses() -> None:

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from connectors.settings.sva import SvaSettings
 from opabinia.data.prompts import IGNORE, IMAGE_TOKEN
 from opabinia.encoders.catalogue import CATALOGUE
-from opabinia.encoders.loading import READERS, VisionEncoder, load_encoder
-from opabinia.encoders.reading import grid_from_maps
+from opabinia.encoders.loading import VisionEncoder, load_learning_encoder
+from opabinia.models.lora_config import LoraSettings
 from opabinia.models.multimodal import MultimodalModel
 from opabinia.training.optimiser import build_optimiser
 from opabinia.training.prealignment import model_alone
@@ -28,14 +28,12 @@ def model() -> MultimodalModel:
 
 
 def features(encoder: VisionEncoder) -> Tensor:
-    """As the encoder's own forward gives them, but with gradients."""
     torch.manual_seed(0)
-    pixels = torch.rand(1, 3, encoder.entry.input_size, encoder.entry.input_size)
-    return grid_from_maps(READERS[encoder.entry.library].maps(encoder.backbone, pixels, encoder.entry), encoder.entry)
+    return encoder(torch.rand(1, 3, encoder.entry.input_size, encoder.entry.input_size))
 
 
 def test_the_encoder_and_its_projector_learn_and_the_language_model_does_not(model: MultimodalModel) -> None:
-    encoder = load_encoder(ENCODERS[0])
+    encoder = load_learning_encoder(ENCODERS[0])
     alone = model_alone(model, ENCODERS[0])
     watched = nn.ModuleDict({"encoder": encoder, "projector": alone.connector, "model": model})
     before = {name: parameter.detach().clone() for name, parameter in watched.named_parameters()}
@@ -72,3 +70,15 @@ def test_layers_that_the_whole_model_has_inside_the_language_model_stay_out_of_i
 def test_its_projector_has_the_precision_of_the_whole_models(model: MultimodalModel) -> None:
     alone = model_alone(model.bfloat16(), ENCODERS[0])
     assert {parameter.dtype for parameter in alone.connector.parameters()} == {torch.bfloat16}
+
+
+def test_an_encoder_that_the_model_has_not_is_refused(model: MultimodalModel) -> None:
+    with pytest.raises(
+        ValueError, match=r"alone: burgess/mim-vit is not among burgess/caption-vit, burgess/dense-convnext"
+    ):
+        model_alone(model, "burgess/mim-vit")
+
+
+def test_a_checkpoint_of_it_says_that_adapters_trained_in_the_language_model_s_place(model: MultimodalModel) -> None:
+    model.config = model.config.model_copy(update={"lora": LoraSettings()})
+    assert model_alone(model, ENCODERS[0]).config.lora == LoraSettings()

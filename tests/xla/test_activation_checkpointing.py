@@ -11,7 +11,8 @@ from torch import Tensor
 from connectors.contract import VisualContext
 from opabinia.models.activation_checkpointing import checkpoint_activations
 from opabinia.models.activation_checkpointing_config import ActivationCheckpointing
-from opabinia.models.multimodal import InnerVisual
+from opabinia.models.multimodal import InnerVisual, on_host
+from opabinia.models.places import place
 from tests.models.test_decoders import PROMPTS, features, model_of, padded
 
 NOTHING, EVERYTHING = ActivationCheckpointing(), ActivationCheckpointing(decoder_layers=1, connector=True)
@@ -28,16 +29,17 @@ def gradients(device: str, settings: ActivationCheckpointing, dropout: float = 0
     llm: Any = model.language_model
     for layer in llm.get_decoder().layers:
         layer.self_attn.attention_dropout = dropout
-    spliced, inner = model.assemble(*padded(PROMPTS), features(3))
+    places = place(on_host(*padded(PROMPTS), None, None), model.layout)
+    embeddings, inner = model.embed(places, features(3))
     assert inner is not None
     model.to(device)
     windows = tuple(window.detach().to(device).requires_grad_() for window in inner.context.windows)
     context = VisualContext(windows, None, inner.context.summary.detach().to(device), inner.context.image_of.to(device))
     xla.set_rng_state(7)
     hidden = llm.get_decoder()(
-        inputs_embeds=spliced.embeddings.detach().to(device),
+        inputs_embeds=embeddings.detach().to(device),
         use_cache=False,
-        inner_visual=InnerVisual(context, inner.positions.to(device)),
+        inner_visual=InnerVisual(context, places.to(torch.device(device))),
     ).last_hidden_state
     hidden.square().mean().backward()
     # Everything in one computation, before its parts are asked for.

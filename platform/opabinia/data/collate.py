@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from opabinia.data.prompts import IGNORE, IMAGE_TOKEN
+from opabinia.data.prompts import IGNORE
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +32,6 @@ class TextBatch:
     samples: Tensor | None
     images: list[str]
     image_keys: list[str]
-
-
-def row_lengths(batch: TextBatch, visual_tokens: int) -> Tensor:
-    """[batch], positions of each row in the language model, where a picture becomes `visual_tokens`; the rest is padding."""
-    pictures = (batch.input_ids == IMAGE_TOKEN) & batch.attention_mask
-    return batch.attention_mask.sum(1) + pictures.sum(1) * (visual_tokens - 1)
 
 
 def collate_text(rows: Sequence[Mapping[str, Any]], pad_id: int) -> TextBatch:

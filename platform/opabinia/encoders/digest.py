@@ -15,11 +15,20 @@ from opabinia.storage.packaged import weights_location
 @cache
 def weights_digest(entry: EncoderEntry) -> str:
     """16 hex digits that change when the weights or anything about the entry changes."""
-    digest = hashlib.sha256(json.dumps(_stated(entry), sort_keys=True).encode())
+    digest = hashlib.sha256(_entry_bytes(entry))
     weights = Path(weights_location(entry.weights)) / "model.safetensors"
     if weights.is_file():
         digest.update(weights.read_bytes())
     return digest.hexdigest()[:16]
+
+
+def reading_digest(entry: EncoderEntry) -> str:
+    """16 hex digits that change when anything about the entry changes, but not with the weights."""
+    return hashlib.sha256(_entry_bytes(entry)).hexdigest()[:16]
+
+
+def _entry_bytes(entry: EncoderEntry) -> bytes:
+    return json.dumps(_stated(entry), sort_keys=True).encode()
 
 
 def _stated(entry: EncoderEntry) -> dict[str, object]:

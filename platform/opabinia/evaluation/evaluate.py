@@ -52,17 +52,26 @@ def evaluate(
     max_new_tokens: int = 16,
     prompt_kind: str = "text",
     image_keys: Mapping[str, str] | None = None,
+    keys_alone: bool = True,
 ) -> Evaluation:
     """Answer greedily and score. Blind asks the same questions without placeholder and image.
 
-    With `image_keys`, from image path to the key of its stored features, no image is opened; empty is none. Raises
-    ValueError naming an image that cannot be read or has no key, or where the answerer returns too few answers.
+    With `image_keys`, from image path to the key of its stored features, no image is opened; empty is none. With `keys_alone` False
+    they are opened all the same, for encoders without stored features. Raises ValueError naming an image that cannot be read or has
+    no key, or where the answerer returns too few answers.
     """
     started = time.perf_counter()
     judged: list[Judged] = []
     for asked in _batches(questions, batch):
         prompts = [
-            ask(question, images_folder, with_image=with_image, prompt_kind=prompt_kind, image_keys=image_keys)
+            ask(
+                question,
+                images_folder,
+                with_image=with_image,
+                prompt_kind=prompt_kind,
+                image_keys=image_keys,
+                keys_alone=keys_alone,
+            )
             for question in asked
         ]
         answers = answerer.answer(prompts, max_new_tokens=max_new_tokens)
@@ -88,6 +97,7 @@ def ask(
     with_image: bool,
     prompt_kind: str = "text",
     image_keys: Mapping[str, str] | None = None,
+    keys_alone: bool = True,
 ) -> Prompt:
     """The prompt for one question; blind differs from sighted in the placeholder and the image alone."""
     from opabinia.models.answering import Prompt
@@ -96,11 +106,10 @@ def ask(
     if question.image is None or not with_image:
         return Prompt((Turn("user", text),))
     turns = (Turn("user", f"{PLACEHOLDER}\n{text}"),)
-    if not image_keys:
-        return Prompt(turns, image=_read_image(images_folder / question.image))
-    if question.image not in image_keys:
+    if image_keys and question.image not in image_keys:
         raise ValueError(f"benchmark.images: {question.image} has no stored features; compute the features again")
-    return Prompt(turns, image_key=image_keys[question.image])
+    key = image_keys[question.image] if image_keys else ""
+    return Prompt(turns, None if key and keys_alone else _read_image(images_folder / question.image), key)
 
 
 def _batches(questions: Sequence[Question], size: int) -> Iterator[Sequence[Question]]:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 class Prompt:
     """Turns that end with the user's; at most one of them holds the placeholder, and then there is a picture.
 
-    The picture is an image, or the key under which its features are stored.
+    The picture is an image, the key under which its features are stored, or both where only some encoders' are stored.
     """
 
     turns: tuple[Turn, ...]
@@ -138,7 +138,7 @@ class ModelAnswerer:
 
 @dataclass
 class EncodedPictures:
-    """Features computed from each prompt's image, as serving needs."""
+    """Features computed from each prompt's image, as serving needs; without a graph, also where an encoder is learning."""
 
     encoders: Sequence[VisionEncoder] = field(default_factory=tuple)
 
@@ -148,10 +148,11 @@ class EncodedPictures:
         from opabinia.encoders.preprocessing import pixels_from_image
 
         images = [prompt.image for prompt in prompts if prompt.image is not None]
-        return [
-            encoder(torch.stack([pixels_from_image(image, encoder.entry) for image in images]).to(encoder.device))
-            for encoder in self.encoders
-        ]
+        with torch.no_grad():
+            return [
+                encoder(torch.stack([pixels_from_image(image, encoder.entry) for image in images]).to(encoder.device))
+                for encoder in self.encoders
+            ]
 
 
 def load_answerer(folder: Path) -> ModelAnswerer:

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from connectors.padding import ImageSize
-from opabinia.models.multimodal import InnerVisual, MultimodalModel, mean_question
+from opabinia.models.multimodal import InnerVisual, MultimodalModel, on_host
+from opabinia.models.places import Pictures, place_expanded
 
 
 def embed_expanded(
@@ -25,16 +26,15 @@ def embed_expanded(
     input_ids: [batch, text], `image_token` as often as each image has visual tokens, images one after another in the order of
     `features`. Raises ValueError where the visual tokens are not as many.
     """
-    text = model.embed_text(input_ids, image_token)
-    is_image = (input_ids == image_token) & attention_mask
-    lengths = model.visual_lengths(len(features[0]) if features else 0, image_sizes)
-    rows = sample_of_image(is_image, lengths)
-    if not lengths:
-        return text, None
-    seen = model.look(features, mean_question(text, is_image, attention_mask, labels)[rows], image_sizes)
-    positions = is_image.flatten().nonzero().flatten()
-    flat = text.flatten(0, 1).index_copy(0, positions, seen.layout.tokens.to(text.dtype))
-    return flat.view_as(text), seen.inside(positions)
+    batch = on_host(input_ids, attention_mask, labels, None)
+    is_visual = (batch.input_ids == image_token) & batch.attention_mask
+    orders = model.layout.orders(len(features[0]) if features else 0, image_sizes)
+    rows = sample_of_image(is_visual, [len(order) for order in orders])
+    pictures = Pictures(rows, torch.ones_like(rows), orders)
+    places = place_expanded(
+        batch.input_ids, is_visual, batch.labels, batch.attention_mask.long(), pictures, model.layout, sizes=image_sizes
+    )
+    return model.embed(places.to(input_ids.device), features)
 
 
 def sample_of_image(is_image: Tensor, lengths: Sequence[int]) -> Tensor:

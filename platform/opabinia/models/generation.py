@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from connectors.padding import ImageSize
-from opabinia.models.multimodal import MultimodalModel
+from opabinia.models.multimodal import MultimodalModel, on_host
+from opabinia.models.places import place
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +42,12 @@ def generate(
     from transformers import DynamicCache
 
     llm: Any = model.language_model
-    spliced, inner = model.assemble(input_ids, attention_mask, features, image_sizes=image_sizes, pad_left=True)
-    mask = spliced.attention_mask.long()
-    positions = (mask.cumsum(1) - 1).clamp(min=0)
+    batch = on_host(input_ids, attention_mask, None, None)
+    places = place(batch, model.layout, sizes=image_sizes, pad_left=True).to(input_ids.device)
+    embeddings, inner = model.embed(places, features)
+    mask, positions = (places.samples > 0).long(), places.position_ids
     cache = DynamicCache(config=llm.config)
-    step = dict(inputs_embeds=spliced.embeddings, inner_visual=inner)
+    step = dict(inputs_embeds=embeddings, inner_visual=inner)
     generator = None if sampling.seed is None else torch.Generator(input_ids.device).manual_seed(sampling.seed)
     answers: list[list[int]] = [[] for _ in range(len(input_ids))]
     running = set(range(len(answers)))

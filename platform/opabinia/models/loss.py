@@ -31,7 +31,8 @@ def chunked_next_token_loss(
     `chunk` x vocabulary logits exist. The host waits for nothing, and no shape depends on where the labels are.
 
     at_most: a number, known on the host, that the supervised tokens do not exceed. Only so many positions, rounded up to whole
-    chunks, then go through the head. A bound that is too low makes the loss and every gradient NaN.
+    chunks, then go through the head. A bound that is too low makes the loss and every gradient NaN. Where shapes must be static,
+    give none; under XLA a chunk is as many positions, up to `chunk`, as divide the rows.
     Raises ValueError for labels of another shape and a chunk below 1.
     """
     if hidden.shape[:2] != labels.shape:
@@ -52,7 +53,7 @@ def chunked_next_token_loss(
 
 
 def _summed(hidden: Tensor, head: Head, targets: Tensor, count: Tensor, chunk: int) -> Tensor:
-    if len(hidden) > chunk:
+    if len(hidden) > chunk and hidden.device.type != "xla":
         hidden, targets = (tensor.flatten(0, 1).unsqueeze(0) for tensor in (hidden, targets))
     kind = hidden.device.type
     # torch cannot say whether the meta device has autocast; it has none.
@@ -92,7 +93,7 @@ class _SummedLoss(torch.autograd.Function):
         by_hidden = torch.zeros_like(hidden) if hidden_learns else None
         by_weight = torch.zeros_like(weight, dtype=torch.float32) if weight_learns else None
         by_bias = torch.zeros_like(bias, dtype=torch.float32) if bias is not None and bias_learns else None
-        step = chunk // len(hidden)
+        step = _columns(hidden, chunk)
         for start in range(0, hidden.shape[1], step):
             here = slice(start, start + step)
             some = hidden[:, here].flatten(0, 1)
@@ -125,6 +126,14 @@ class _SummedLoss(torch.autograd.Function):
         by_hidden, by_weight, by_bias = (None if found is None else found.mul_(scale) for found in by_all)
         by_weight, by_bias = (None if found is None else found.to(ctx.dtype) for found in (by_weight, by_bias))
         return by_hidden, by_weight, by_bias, *[None] * 7
+
+
+def _columns(hidden: Tensor, chunk: int) -> int:
+    """How many positions of each row a chunk has. XLA's partitioner aborts on a last chunk that is shorter than the others."""
+    length, most = hidden.shape[1], max(chunk // len(hidden), 1)
+    if hidden.device.type != "xla":
+        return most
+    return next(step for step in range(min(most, length), 0, -1) if length % step == 0)
 
 
 def _losses_and_slopes(linear: Tensor, targets: Tensor, softcap: float | None) -> tuple[Tensor, Tensor]:

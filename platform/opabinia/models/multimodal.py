@@ -14,19 +14,20 @@ from torch.nn import functional
 from connectors.contract import Connector, GridShape, VisualContext
 from connectors.padding import ImageSize
 from connectors.registry import build_connector
-from opabinia.data.prompts import IGNORE, IMAGE_TOKEN
+from opabinia.data.collate import TextBatch
+from opabinia.data.prompts import IGNORE
 from opabinia.encoders.catalogue import find_encoder
-from opabinia.models.layout import Layout, separated_rows, visual_length, whole_grids
+from opabinia.models.attention import apart
+from opabinia.models.layout import Layout
 from opabinia.models.multimodal_config import ModelConfig
-from opabinia.models.samples import check_packing, check_samples, mean_questions
-from opabinia.models.splice import Spliced, splice
-
-_SQUARE: ImageSize = (1, 1)
+from opabinia.models.places import Places, place
+from opabinia.models.putting import mean_questions, put_back, put_in, take_out
+from opabinia.models.samples import check_packing
 
 
 @dataclass(frozen=True, slots=True)
 class ModelOutput:
-    """`logits: [batch, length, vocabulary]` over the spliced sequence; `loss` is the mean over supervised tokens, if labels came."""
+    """`logits: [batch, length, vocabulary]` over text and visual tokens; `loss` is the mean over supervised tokens, if labels came."""
 
     logits: Tensor
     loss: Tensor | None
@@ -34,24 +35,10 @@ class ModelOutput:
 
 @dataclass(frozen=True, slots=True)
 class InnerVisual:
-    """What the layers inside the language model need: the connector's context and where its cells stand in [batch * length]."""
+    """What the layers inside the language model need: the connector's context, a cell a visual token, and where these stand."""
 
     context: VisualContext
-    positions: Tensor
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """The visual tokens of several pictures in the order in which the text takes them, and the connector's context."""
-
-    layout: Layout
-    context: VisualContext | None
-
-    def inside(self, positions: Tensor) -> InnerVisual | None:
-        """For visual tokens at `positions: [visual tokens]` of the flattened sequences; None where nothing is read again."""
-        if self.context is None:
-            return None
-        return InnerVisual(self.context.at(self.layout.cells), positions[self.layout.at])
+    places: Places
 
 
 class MultimodalModel(nn.Module):
@@ -87,7 +74,7 @@ class MultimodalModel(nn.Module):
         image_sizes: Sequence[ImageSize] | None = None,
         samples: Tensor | None = None,
     ) -> ModelOutput:
-        """Train or score.
+        """Score.
 
         input_ids: [batch, text], IMAGE_TOKEN where an image goes, padded on the right. labels: [batch, text].
         features: per encoder [images, tokens, width], images in the order of their placeholders; empty for text alone.
@@ -96,20 +83,40 @@ class MultimodalModel(nn.Module):
         one sample. Samples of one row do not see each other, and each begins at position 0.
         Raises ValueError where placeholders, images and sizes differ in number, and where samples cannot be kept apart.
         """
-        mask = torch.ones_like(input_ids, dtype=torch.bool) if attention_mask is None else attention_mask.bool()
-        if samples is not None:
-            check_samples(samples, mask)
-            self.check_packing()
-        spliced, inner = self.assemble(input_ids, mask, features, labels, image_sizes=image_sizes, samples=samples)
-        # Padding stands on the right, so causality alone keeps it unseen; positions that begin again keep samples apart, which
-        # transformers looks for only where neither a mask nor a cache is given.
-        logits = self.language_model(
-            inputs_embeds=spliced.embeddings,
-            position_ids=spliced.position_ids,
-            use_cache=False,
-            inner_visual=inner,
-        ).logits
-        return ModelOutput(logits, None if spliced.labels is None else next_token_loss(logits, spliced.labels))
+        batch = on_host(input_ids, attention_mask, labels, samples)
+        places = place(batch, self.layout, sizes=image_sizes).to(input_ids.device)
+        logits = self.language_model(**self._inputs(places, features)).logits
+        return ModelOutput(logits, None if labels is None else next_token_loss(logits, places.labels))
+
+    def hidden(self, places: Places, features: Sequence[Tensor]) -> Tensor:
+        """[rows, length, width], behind the decoder's last norm, without ever waiting for the device: what the loss is computed from.
+
+        features: per encoder [slots, tokens, width]; empty for text alone, unless shapes are static.
+        Where rows are packed, call `check_packing` before, or the first call does, and waits.
+        Raises ValueError as `forward` does.
+        """
+        llm: Any = self.language_model
+        return llm.get_decoder()(**self._inputs(places, features)).last_hidden_state
+
+    def embed(self, places: Places, features: Sequence[Tensor]) -> tuple[Tensor, InnerVisual | None]:
+        """The language model's input [rows, length, width], and what its inner layers read again (None without pictures)."""
+        text = self.embed_text(places.token_ids)
+        self._check_features(places, features)
+        if not features or not len(features[0]):
+            return text, None
+        groups = text.view(len(places.visual), -1, text.shape[-1])
+        visual = self.connector(features, mean_questions(groups, places), places.sizes)
+        tokens, context = visual.tokens.flatten(0, 1), visual.context
+        if places.cells is not None:
+            tokens = tokens.index_select(0, places.cells)
+            context = None if context is None else context.at(places.cells)
+        embeddings = put_in(groups, tokens, places, self.row_separator).view_as(text)
+        return embeddings, None if context is None else InnerVisual(context, places)
+
+    def embed_text(self, token_ids: Tensor) -> Tensor:
+        """`[rows, length]` -> `[rows, length, width]`"""
+        llm: Any = self.language_model
+        return llm.get_input_embeddings()(token_ids)
 
     def check_packing(self) -> None:
         """Raises ValueError where the language model cannot keep samples of one row apart; tried once, so best before it is sharded."""
@@ -117,58 +124,39 @@ class MultimodalModel(nn.Module):
             check_packing(self.language_model)
         self._packing_checked = True
 
-    def assemble(
-        self,
-        input_ids: Tensor,
-        attention_mask: Tensor,
-        features: Sequence[Tensor],
-        labels: Tensor | None = None,
-        *,
-        image_sizes: Sequence[ImageSize] | None = None,
-        pad_left: bool = False,
-        samples: Tensor | None = None,
-    ) -> tuple[Spliced, InnerVisual | None]:
-        """The language model's input, and what its inner layers read again (None without images)."""
-        text = self.embed_text(input_ids, IMAGE_TOKEN)
-        put = partial(splice, input_ids, attention_mask, text, labels=labels, pad_left=pad_left, samples=samples)
-        if not features or not len(features[0]):
-            return put(text.new_zeros(0, text.shape[-1]), input_ids.new_zeros(0)), None
-        is_image = input_ids == IMAGE_TOKEN
-        numbers = torch.ones_like(input_ids) if samples is None else samples
-        asked = mean_questions(text, is_image, attention_mask, labels, numbers)
-        rows, columns = (is_image & attention_mask).nonzero().unbind(1)
-        seen = self.look(features, asked[rows, numbers[rows, columns] - 1], image_sizes)
-        spliced = put(seen.layout.tokens, seen.layout.lengths)
-        return spliced, seen.inside(spliced.visual_positions)
+    @property
+    def layout(self) -> Layout:
+        """What `place` must know of the model."""
+        return Layout(self.connector.queries, separated=self.row_separator is not None)
 
-    def embed_text(self, input_ids: Tensor, image_token: int) -> Tensor:
-        """`[batch, text]` -> `[batch, text, width]`; what stands at `image_token` means nothing yet."""
-        llm: Any = self.language_model
-        return llm.get_input_embeddings()(input_ids.masked_fill(input_ids == image_token, 0))
+    def visual_lengths(self, images: int, image_sizes: Sequence[ImageSize] | None) -> list[int]:
+        """How many visual tokens each picture gives."""
+        return self.layout.lengths(images, image_sizes)
 
-    def look(self, features: Sequence[Tensor], asked: Tensor, image_sizes: Sequence[ImageSize] | None) -> Seen:
-        """What the connector makes of each picture. `asked: [images, width]`, see `mean_question`.
+    def _inputs(self, places: Places, features: Sequence[Tensor]) -> dict[str, Any]:
+        """Padding stands on the right, so causality alone keeps it unseen."""
+        if places.packed:
+            self.check_packing()
+        embeddings, inner = self.embed(places, features)
+        attention = apart(self.language_model, embeddings, places.samples if places.packed else None)
+        return {
+            "inputs_embeds": embeddings,
+            "position_ids": places.position_ids,
+            "inner_visual": inner,
+            **attention,
+        }
 
-        Raises ValueError where there are not as many features as encoders.
-        """
-        if len(features) != len(self.grids):
+    def _check_features(self, places: Places, features: Sequence[Tensor]) -> None:
+        if features and len(features) != len(self.grids):
             names = ", ".join(self.config.encoders)
             raise ValueError(
                 f"features: {len(features)} tensors for {len(self.grids)} encoders; give one each of {names}"
             )
-        visual = self.connector(features, asked, image_sizes)
-        return Seen(self._lay_out(visual.tokens, image_sizes), visual.context)
-
-    def visual_lengths(self, images: int, image_sizes: Sequence[ImageSize] | None) -> list[int]:
-        """How many visual tokens each picture gives."""
-        if self.row_separator is None:
-            return [self.connector.queries] * images
-        return [visual_length(self.connector.queries, size) for size in image_sizes or [_SQUARE] * images]
-
-    def _lay_out(self, tokens: Tensor, sizes: Sequence[ImageSize] | None) -> Layout:
-        if self.row_separator is None:
-            return whole_grids(tokens)
-        return separated_rows(tokens, self.row_separator, sizes or [_SQUARE] * len(tokens))
+        images = len(features[0]) if features else 0
+        if images != places.slots:
+            raise ValueError(
+                f"features: {images} pictures for {places.slots} image placeholders in input_ids, blank ones included; give one each"
+            )
 
     def _attach_inner_layers(self) -> None:
         llm: Any = self.language_model
@@ -182,10 +170,21 @@ class MultimodalModel(nn.Module):
             layers[index].register_forward_hook(partial(_reread, self.connector, index), with_kwargs=True)
 
 
-def mean_question(text: Tensor, is_image: Tensor, attention_mask: Tensor, labels: Tensor | None) -> Tensor:
-    """Mean embedding of what each row asks, [batch, width], where every row is one sample; see `mean_questions`."""
-    samples = torch.ones_like(attention_mask, dtype=torch.long)
-    return mean_questions(text, is_image, attention_mask, labels, samples)[:, 0]
+def on_host(
+    input_ids: Tensor, attention_mask: Tensor | None, labels: Tensor | None, samples: Tensor | None
+) -> TextBatch:
+    """All [batch, text], from wherever they are; without a mask every token is real, and without labels none is asked for."""
+    ids = input_ids.cpu()
+    return TextBatch(
+        input_ids=ids,
+        labels=torch.full_like(ids, IGNORE) if labels is None else labels.cpu(),
+        attention_mask=torch.ones_like(ids, dtype=torch.bool)
+        if attention_mask is None
+        else attention_mask.cpu().bool(),
+        samples=None if samples is None else samples.cpu(),
+        images=[],
+        image_keys=[],
+    )
 
 
 def next_token_loss(logits: Tensor, labels: Tensor) -> Tensor:
@@ -201,9 +200,9 @@ def _reread(
     inner: InnerVisual | None = kwargs.get("inner_visual")
     if inner is None:
         return output
-    flat = output.flatten(0, 1)
-    updated = connector.reread(index, flat[inner.positions], inner.context).to(flat.dtype)
-    return flat.index_copy(0, inner.positions, updated).view_as(output)
+    groups = output.view(len(inner.places.visual), -1, output.shape[-1])
+    read = connector.reread(index, take_out(groups, inner.places).flatten(0, 1), inner.context)
+    return put_back(groups, read, inner.places).view_as(output)
 
 
 def _llm_config(language_model: nn.Module) -> Any:

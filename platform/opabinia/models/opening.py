@@ -7,7 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from opabinia.models.checkpoint import is_checkpoint, load_checkpoint, load_checkpoint_tokenizer
+from opabinia.models.checkpoint import (
+    is_checkpoint,
+    load_checkpoint,
+    load_checkpoint_encoders,
+    load_checkpoint_tokenizer,
+)
 from opabinia.models.language_models import load_tokenizer
 
 if TYPE_CHECKING:
@@ -19,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A model in eval mode and its tokenizer; `encoders` where the folder holds their weights, else they are loaded by name."""
+    """A model in eval mode and its tokenizer; `encoders` where the folder holds weights of any, else they are loaded by name."""
 
     model: MultimodalModel
     tokenizer: PreTrainedTokenizerFast
@@ -40,7 +45,7 @@ def open_checkpoint(folder: Path) -> Opened:
     Raises ValueError when it is none of these, or not whole.
     """
     if is_checkpoint(folder):
-        return Opened(load_checkpoint(folder), load_checkpoint_tokenizer(folder))
+        return Opened(load_checkpoint(folder), load_checkpoint_tokenizer(folder), load_checkpoint_encoders(folder))
     kind = _model_type(folder)
     if kind == "opabinia":
         return Opened(_exported(folder), load_tokenizer(str(folder)))

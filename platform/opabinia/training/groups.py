@@ -9,6 +9,7 @@ from torch import nn
 
 from connectors.contract import Connector
 from connectors.sva import SvaConnector
+from opabinia.encoders.loading import VisionEncoder
 from opabinia.models.lora import adapters
 from opabinia.models.multimodal import MultimodalModel
 from opabinia.names import unknown
@@ -31,14 +32,15 @@ Group = dict[str, Any]
 def model_parts(model: MultimodalModel, encoders: Mapping[str, nn.Module]) -> dict[str, nn.Module]:
     """Everything that a stage may train, by name. `encoders`: those that learn, or may, by catalogue id.
 
-    Of a language model with LoRA adapters, only these. Parts may hold each other, as connector does sva_in_llm.
+    Of a language model with LoRA adapters, only these; of an encoder, what its features depend on. Parts may hold each other, as
+    connector does sva_in_llm.
     """
     separator = [] if model.row_separator is None else [nn.ParameterList([model.row_separator])]
     return {
         CONNECTOR: nn.ModuleList([model.connector, *separator]),
         **_sva_parts(model.connector),
         LANGUAGE_MODEL: adapters(model.language_model) or model.language_model,
-        **{encoder_part(name): encoder for name, encoder in encoders.items()},
+        **{encoder_part(name): _learnable(encoder) for name, encoder in encoders.items()},
     }
 
 
@@ -61,6 +63,14 @@ def _sva_parts(connector: Connector) -> dict[str, nn.Module]:
         return {}
     whole = nn.ModuleList([connector.groups, nn.ParameterList([connector.query]), connector.inner])
     return {SVA: whole, **({SVA_IN_LLM: connector.inner} if connector.inner_layers else {})}
+
+
+def _learnable(encoder: nn.Module) -> nn.Module:
+    """The rest would learn in name only, and hardware that copies a model waits for the gradient of all that learns."""
+    if not isinstance(encoder, VisionEncoder):
+        return encoder
+    names = encoder.learnable
+    return nn.ParameterList([parameter for name, parameter in encoder.named_parameters() if name in names])
 
 
 def _learning(modules: Mapping[str, nn.Module], stage: StageConfig) -> list[str]:

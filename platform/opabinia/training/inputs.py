@@ -23,7 +23,7 @@ class TrainingInputs(Config):
     """The benchmark's pictures: path relative to its images folder -> key."""
 
     features: Path | None
-    """The feature table, or None when every run encodes pictures itself."""
+    """The table of the features of encoders that stay frozen, or None when every run encodes pictures itself."""
 
 
 def save_inputs(inputs: TrainingInputs, path: Path) -> None:

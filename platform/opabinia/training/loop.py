@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+import torch
 from torch import Tensor, nn
 
-from opabinia.data.collate import row_lengths
 from opabinia.data.prompts import IGNORE
 from opabinia.data.streaming.plan import StreamPosition
 from opabinia.data.streaming.stream import Part, Streamed
-from opabinia.models.multimodal import MultimodalModel
-from opabinia.training.data_parallel import Together
+from opabinia.models.places import Places
+from opabinia.training.backends.backend import Backend
 from opabinia.training.guard import Guard, Verdict
 from opabinia.training.memory_estimate import MemoryFacts
 from opabinia.training.optimiser import Optimiser, learning_rates
 from opabinia.training.out_of_memory import advising
+from opabinia.training.placing import Placing
 from opabinia.training.skipped_steps import ROW_COLUMNS, SkippedPart, SkippedSteps
 from opabinia.training.stages import StageConfig
 from opabinia.training.visual_features import VisualFeatures
@@ -53,23 +55,40 @@ class Watch:
     memory: MemoryFacts
 
 
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What learns, how, and on what. learner: a `Learner` as the backend wrapped it. placing: how it is given its batches."""
+
+    learner: nn.Module
+    optimiser: Optimiser
+    backend: Backend
+    placing: Placing
+
+
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    """Scalars on the device: the mean loss over the tokens of all workers, and of each part of this worker's batch."""
+
+    loss: Tensor
+    parts: list[Tensor]
+
+
 def train_stage(
-    model: MultimodalModel,
-    optimiser: Optimiser,
+    trained: Trained,
     stage: StageConfig,
     batches: Iterable[Streamed],
     features: VisualFeatures,
-    together: Together,
     watch: Watch,
     *,
     done: int = 0,
 ) -> Iterator[Step]:
     """Train one stage step by step, `done` of which are behind; the caller decides what to do in between (log, score, save, stop).
 
+    The host waits for the device once a step, for what the guard decides by, when all but the optimiser's work is under way.
     Raises ValueError when the data end before the stage's steps do, when too many steps had to be skipped, and, saying what would
     help, when memory is short.
     """
-    model.train()
+    trained.learner.train()
     stream = iter(batches)
     for number in range(done + 1, stage.steps + 1):
         started = time.perf_counter()
@@ -79,65 +98,78 @@ def train_stage(
                 f"stages: {stage.name} has data for {number - 1} of its {stage.steps} steps; give it more samples"
             )
         with advising(lambda: watch.memory):
-            grids = [features.of_batch(part) for part in streamed.parts]
+            laid_out = [trained.placing.laid_out(part, features.of_batch(part)) for part in streamed.parts]
             ready = time.perf_counter()
-            losses, loss = _gradients(model, streamed.parts, grids, together)
-        norm = float(nn.utils.clip_grad_norm_(optimiser.parameters, stage.max_grad_norm))
-        rates = learning_rates(optimiser)
-        verdict = watch.guard.judge(loss, norm)
+            measured = _gradients(trained, laid_out)
+            norm = _clip(trained.optimiser.parameters, stage.max_grad_norm)
+            loss, gradient_norm = _numbers([measured.loss, norm])
+        rates = learning_rates(trained.optimiser)
+        verdict = watch.guard.judge(loss, gradient_norm)
         if verdict.skips:
-            _record(watch.skipped, number, (loss, norm), verdict, streamed.parts, losses, together)
-            optimiser.skip()
+            _record(watch.skipped, number, (loss, gradient_norm), verdict, streamed.parts, measured, trained.backend)
+            trained.optimiser.skip()
         else:
-            optimiser.step()
-        padding = _padding(streamed.parts, model.visual_lengths(1, None)[0])
+            trained.optimiser.step()
+        trained.backend.finish_step()
+        padding = _padding([places for places, _ in laid_out])
         passed = time.perf_counter() - ready
         yield Step(number, streamed.position, loss, verdict.reason, rates, padding, ready - started, passed)
 
 
-def _padding(parts: tuple[Part, ...], visual_tokens: int) -> float:
-    lengths = [row_lengths(part.batch, visual_tokens) for part in parts]
-    positions = sum(len(rows) * int(rows.max()) for rows in lengths)
-    return 1 - sum(int(rows.sum()) for rows in lengths) / positions
+def _padding(batch: Sequence[Places]) -> float:
+    filled = sum(int((places.samples > 0).sum()) for places in batch)
+    return 1 - filled / sum(places.samples.numel() for places in batch)
 
 
-def _gradients(
-    model: MultimodalModel, parts: tuple[Part, ...], grids: list[list[Tensor]], together: Together
-) -> tuple[list[float], float]:
-    """Leave the gradients of the mean loss over all workers' tokens in the parameters; the losses of the parts, and that loss.
+def _gradients(trained: Trained, parts: Sequence[tuple[Places, list[Tensor]]]) -> _Measured:
+    """Leave the gradients of the mean loss over all workers' tokens in the parameters.
 
     Every token counts the same, however they are spread over parts and workers.
     """
-    counts = [int((part.batch.labels[:, 1:] != IGNORE).sum()) for part in parts]
-    tokens = together.total(sum(counts))
-    losses = list[float]()
-    loss = 0.0
-    for part, count, grid in zip(parts, counts, grids, strict=True):
-        batch = part.batch
-        output = model(batch.input_ids, grid, batch.attention_mask, batch.labels, samples=batch.samples)
-        share = output.loss * (count / tokens)
-        # Text alone reaches no connector.
-        if share.requires_grad:
-            share.backward()
-        losses.append(float(output.loss.detach()))
-        loss += share.item()
-    together.add_gradients(model)
-    return losses, together.total(loss)
+    backend = trained.backend
+    moved = [backend.move(part) for part in parts]
+    counts = [(places.labels != IGNORE).sum() for places, _ in moved]
+    tokens = backend.sum(torch.stack(counts).sum()).clamp(min=1)
+    totals = list[Tensor]()
+    for number, (places, visual) in enumerate(moved):
+        with backend.accumulating(trained.learner, last=number == len(moved) - 1):
+            with backend.autocast():
+                total: Tensor = trained.learner(places, visual)
+            (total * (backend.replicas / tokens)).backward()
+        totals.append(total.detach())
+    backend.share_gradients(trained.optimiser.parameters)
+    loss = backend.sum(torch.stack(totals).sum()) / tokens
+    return _Measured(loss, [total / count.clamp(min=1) for total, count in zip(totals, counts, strict=True)])
+
+
+def _clip(parameters: Sequence[nn.Parameter], most: float) -> Tensor:
+    """Clip to the norm over all parameters, and return what it was."""
+    from torch.distributed.tensor import DTensor
+
+    norm = nn.utils.clip_grad_norm_(parameters, most)
+    return norm.full_tensor() if isinstance(norm, DTensor) else norm
+
+
+def _numbers(scalars: Sequence[Tensor]) -> list[float]:
+    """On the host, all at once."""
+    on_device: Any = torch.stack([scalar.float() for scalar in scalars])
+    return on_device.tolist()
 
 
 def _record(
     skipped: SkippedSteps,
     number: int,
-    measured: tuple[float, float],
+    judged: tuple[float, float],
     verdict: Verdict,
-    parts: tuple[Part, ...],
-    losses: list[float],
-    together: Together,
+    parts: Sequence[Part],
+    measured: _Measured,
+    backend: Backend,
 ) -> None:
     """Write down what was in a skipped step. Raises ValueError when it was one too many."""
     rows = [part.table.select(list(ROW_COLUMNS)).to_pylist() for part in parts]
-    skipped.record(number, *measured, verdict, [SkippedPart(*both) for both in zip(losses, rows, strict=True)])
+    losses = _numbers(measured.parts)
+    skipped.record(number, *judged, verdict, [SkippedPart(*both) for both in zip(losses, rows, strict=True)])
     if verdict.stop:
         # Every worker has recorded before one of them raises.
-        together.total(0)
+        backend.sum(torch.zeros_like(measured.loss)).item()
         raise skipped.stopped(number, verdict)

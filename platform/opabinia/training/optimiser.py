@@ -10,7 +10,7 @@ from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 
 from opabinia.models.multimodal import MultimodalModel
-from opabinia.training.groups import model_parts, parameter_groups
+from opabinia.training.groups import Group, model_parts, parameter_groups
 from opabinia.training.learning_rate import rate_factor
 from opabinia.training.stages import StageConfig
 
@@ -38,17 +38,26 @@ class Optimiser:
         self.adamw.zero_grad(set_to_none=True)
 
 
+def set_learning(model: MultimodalModel, stage: StageConfig, encoders: Mapping[str, nn.Module] | None = None) -> None:
+    """Freeze what the stage does not train, which hardware must know before it copies a model. See `build_optimiser`."""
+    _groups(model, stage, encoders)
+
+
 def build_optimiser(
     model: MultimodalModel, stage: StageConfig, encoders: Mapping[str, nn.Module] | None = None
 ) -> Optimiser:
     """Freeze what the stage does not train and give each part that learns its own groups, which carry the part's name.
 
-    `encoders`: by catalogue id, those that can learn here. Raises ValueError where the stage trains a part that is not there.
+    Call once the model is sharded, for that puts other parameters in place. `encoders`: by catalogue id, those that can learn here.
+    Raises ValueError where the stage trains a part that is not there.
     """
-    model.requires_grad_(False)
-    groups = parameter_groups(model_parts(model, encoders or {}), stage)
-    adamw = AdamW(groups, betas=stage.betas, eps=stage.eps)
+    adamw = AdamW(_groups(model, stage, encoders), betas=stage.betas, eps=stage.eps)
     return Optimiser(adamw, LambdaLR(adamw, lambda step: rate_factor(stage, step)))
+
+
+def _groups(model: MultimodalModel, stage: StageConfig, encoders: Mapping[str, nn.Module] | None) -> list[Group]:
+    model.requires_grad_(False)
+    return parameter_groups(model_parts(model, encoders or {}), stage)
 
 
 def learning_rates(optimiser: Optimiser) -> dict[str, float]:

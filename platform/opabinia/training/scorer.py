@@ -28,6 +28,7 @@ class Scorer:
     config: BenchmarkConfig
     questions: list[Question]
     image_keys: dict[str, str]
+    keys_alone: bool = True
 
     def score(
         self,
@@ -66,12 +67,18 @@ class Scorer:
             Path(self.config.images),
             with_image=with_image,
             image_keys=self.image_keys,
+            keys_alone=self.keys_alone,
             batch=self.config.batch,
             max_new_tokens=self.config.max_new_tokens,
             prompt_kind=self.config.prompt,
         )
 
 
-def open_scorer(config: BenchmarkConfig, image_keys: dict[str, str] | None = None) -> Scorer:
-    """`image_keys` are given where the pictures' features are in the table; otherwise the pictures are read."""
-    return Scorer(config, load_questions(config), image_keys or {})
+def open_scorer(
+    config: BenchmarkConfig, image_keys: dict[str, str] | None = None, *, keys_alone: bool = True
+) -> Scorer:
+    """`image_keys` are given where the pictures' features are in the table; the pictures are read otherwise.
+
+    keys_alone: whether the table has the features of all encoders; if not, the pictures are read too.
+    """
+    return Scorer(config, load_questions(config), image_keys or {}, keys_alone)

@@ -1,9 +1,9 @@
-"""Where a run's feature grids come from: the shared table, or the frozen encoders themselves."""
+"""What shows a run its pictures: features from the shared table or of frozen encoders, and pixels for encoders that learn."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
@@ -19,13 +19,17 @@ from opabinia.models.answering import EncodedPictures, Prompt
 from opabinia.training.inputs import TrainingInputs
 
 if TYPE_CHECKING:
+    import torch
+
     from opabinia.encoders.loading import VisionEncoder
     from opabinia.features.table import FeatureReader
 
 
 class VisualFeatures(Protocol):
-    """Features per encoder, [images, tokens, width], for the pictures of a batch or of some prompts, in order.
+    """One tensor per encoder for the pictures of a batch or of some prompts, in order.
 
+    of_batch: features [images, tokens, width], or normalised pixels [images, 3, side, side] of an encoder that learns, which
+    the learner runs itself; nothing where there are no pictures. of_prompts: features of all, with the weights of the moment.
     more: what the stream must add to its rows for them.
     """
 
@@ -62,10 +66,18 @@ class StoredFeatures:
 
 @dataclass(frozen=True, slots=True)
 class FreshFeatures:
-    """Encoded anew at every use, which is what a sweep without the table costs."""
+    """Encoded anew at every use, which is what a sweep without the table costs, and what encoders that learn need.
+
+    learning: ids of those that the learner runs.
+    """
 
     encoded: EncodedPictures
     decoding: Decoding
+    learning: frozenset[str] = frozenset()
+
+    @property
+    def encoders(self) -> tuple[str, ...]:
+        return tuple(encoder.entry.id for encoder in self.encoded.encoders)
 
     @property
     def more(self) -> MoreColumns:
@@ -73,27 +85,104 @@ class FreshFeatures:
         return partial(with_pixels, fittings=fittings, decoding=self.decoding)
 
     def of_batch(self, part: Part) -> list[Tensor]:
-        return [self._encoded(encoder, part) for encoder in self.encoded.encoders] if part.batch.images else []
-
-    def _encoded(self, encoder: VisionEncoder, part: Part) -> Tensor:
-        fitting = fitting_of(encoder.entry)
-        pixels = pixel_tensor(part.table[fitting.name], fitting)
-        return encoder(normalised(pixels.to(encoder.device, non_blocking=True), encoder.entry))
+        return [self._shown(encoder, part) for encoder in self.encoded.encoders] if part.batch.images else []
 
     def of_prompts(self, prompts: Sequence[Prompt]) -> list[Tensor]:
         return self.encoded(prompts)
 
+    def _shown(self, encoder: VisionEncoder, part: Part) -> Tensor:
+        fitting = fitting_of(encoder.entry)
+        squares = pixel_tensor(part.table[fitting.name], fitting)
+        pixels = normalised(squares.to(encoder.device, non_blocking=True), encoder.entry)
+        return pixels if encoder.entry.id in self.learning else encoder(pixels)
+
+
+@dataclass(frozen=True, slots=True)
+class RunFeatures:
+    """Of all encoders of a run's model, each from where it is to be had: the table for those in `stored`, `fresh` for the others."""
+
+    encoders: tuple[str, ...]
+    stored: StoredFeatures | None
+    fresh: FreshFeatures | None
+
+    @property
+    def more(self) -> MoreColumns | None:
+        return None if self.fresh is None else self.fresh.more
+
+    def of_batch(self, part: Part) -> list[Tensor]:
+        return self._in_order([one.of_batch(part) for one in self._sources()]) if part.batch.images else []
+
+    def of_prompts(self, prompts: Sequence[Prompt]) -> list[Tensor]:
+        return self._in_order([one.of_prompts(prompts) for one in self._sources()])
+
+    def only(self, encoders: Sequence[str]) -> RunFeatures:
+        """Of some of the encoders, in the order that a stage's model takes them in; no picture is decoded for the others."""
+        stored, fresh = self.stored, self.fresh
+        if stored is not None:
+            kept = tuple(name for name in stored.encoders if name in encoders)
+            stored = replace(stored, encoders=kept) if kept else None
+        if fresh is not None:
+            chosen = [encoder for encoder in fresh.encoded.encoders if encoder.entry.id in encoders]
+            fresh = replace(fresh, encoded=EncodedPictures(chosen)) if chosen else None
+        return RunFeatures(tuple(encoders), stored, fresh)
+
+    def through(self, encoders: Mapping[str, VisionEncoder]) -> RunFeatures:
+        """With other modules, by id, in place of encoders that learn: copies that a single worker can call."""
+        if self.fresh is None:
+            return self
+        chosen = [encoders.get(encoder.entry.id, encoder) for encoder in self.fresh.encoded.encoders]
+        return replace(self, fresh=replace(self.fresh, encoded=EncodedPictures(chosen)))
+
+    def _sources(self) -> list[StoredFeatures | FreshFeatures]:
+        return [one for one in (self.stored, self.fresh) if one is not None]
+
+    def _in_order(self, given: Sequence[Sequence[Tensor]]) -> list[Tensor]:
+        named = {
+            name: tensor
+            for source, tensors in zip(self._sources(), given, strict=True)
+            for name, tensor in zip(source.encoders, tensors, strict=True)
+        }
+        return [named[name] for name in self.encoders]
+
 
 def open_features(
-    inputs: TrainingInputs, encoders: tuple[str, ...], *, memory_mib: int, decoding: Decoding
-) -> VisualFeatures:
-    """The table's features where there is a table."""
-    if inputs.features is not None:
-        from opabinia.features.encoder_source import CatalogueSource
-        from opabinia.features.table import FeatureReader
+    inputs: TrainingInputs,
+    encoders: tuple[str, ...],
+    *,
+    memory_mib: int,
+    decoding: Decoding,
+    learning: Mapping[str, VisionEncoder] | None = None,
+    device: torch.device | str = "cpu",
+) -> RunFeatures:
+    """Of a run's encoders, in the order in which its model takes them; the table's where there is a table.
 
-        source = CatalogueSource(decoding=decoding)
-        return StoredFeatures(FeatureReader(inputs.features, encoders, memory_mib=memory_mib, source=source), encoders)
+    learning: by id, those that learn in any stage, as the very modules that the learner runs. device: where frozen encoders encode.
+    """
+    learning = learning or {}
+    frozen = [name for name in encoders if name not in learning]
+    stored = tuple(frozen) if inputs.features is not None else ()
+    return RunFeatures(
+        encoders,
+        _stored(inputs, stored, memory_mib, decoding) if stored else None,
+        _fresh([name for name in encoders if name not in stored], decoding, learning, device),
+    )
+
+
+def _stored(inputs: TrainingInputs, encoders: tuple[str, ...], memory_mib: int, decoding: Decoding) -> StoredFeatures:
+    from opabinia.features.encoder_source import CatalogueSource
+    from opabinia.features.table import FeatureReader
+
+    assert inputs.features is not None
+    source = CatalogueSource(decoding=decoding)
+    return StoredFeatures(FeatureReader(inputs.features, encoders, memory_mib=memory_mib, source=source), encoders)
+
+
+def _fresh(
+    names: Sequence[str], decoding: Decoding, learning: Mapping[str, VisionEncoder], device: torch.device | str
+) -> FreshFeatures | None:
     from opabinia.encoders.loading import load_encoder
 
-    return FreshFeatures(EncodedPictures([load_encoder(name) for name in encoders]), decoding)
+    if not names:
+        return None
+    encoders = [learning[name] if name in learning else load_encoder(name).to(device) for name in names]
+    return FreshFeatures(EncodedPictures(encoders), decoding, frozenset(learning))

@@ -88,6 +88,11 @@ class StreamPlan:
             case _:
                 return -(-_PLAIN_SAMPLES // self.batch) * self.batch
 
+    @property
+    def packs(self) -> bool:
+        """Whether a row may hold several samples."""
+        return isinstance(self.batching, PackedBatches)
+
     def stretches(self, window: int) -> list[Stretch]:
         """The window's samples in the order of the stream."""
         start = window * self.window_samples
@@ -120,6 +125,15 @@ class StreamPlan:
     def padding_if_plain(self, rows: int) -> float:
         """The share of padding in the first window's samples if they came in the order of the stream, `rows` at a time."""
         return padding_share(self._lengths(0)[0], rows)
+
+    def largest_row(self) -> tuple[int, int]:
+        """Positions, and pictures, that no row has more of; reads the whole index."""
+        if isinstance(self.batching, PackedBatches):
+            return self.batching.tokens, self.batching.tokens // self.visual_tokens
+        every = [Stretch(shard, np.arange(count)) for shard, count in enumerate(self.audited.counts) if count]
+        found = [self._lengths_of(stretch) for stretch in every]
+        positions = max(int((tokens + images * (self.visual_tokens - 1)).max()) for tokens, images in found)
+        return positions, max(int(images.max()) for _, images in found)
 
     def check(self, position: StreamPosition) -> None:
         """Raises ValueError where the position belongs to other data, another seed or other windows."""

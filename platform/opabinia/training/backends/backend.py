@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
-from typing import Protocol, TypeVar
+from typing import Literal, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -15,12 +15,18 @@ Batch = TypeVar("Batch")
 class Backend(Protocol):
     """One worker's hardware: `seed` and `place` once, `wrap` once a stage, the rest in every step.
 
-    A step is: `move` the batch, forward under `autocast`, backward, `share_gradients`, clip, the optimiser, `finish_step`. What is
+    A step is: `move` the batch, forward under `autocast`, backward (both `accumulating`), `share_gradients`, clip, the optimiser,
+    `finish_step`. What is
     backpropagated should be `summed loss * replicas / sum(supervised tokens)`: that is the mean over all workers' tokens.
     """
 
     @property
     def device(self) -> torch.device: ...
+
+    @property
+    def precision(self) -> Literal["float32", "bfloat16"]:
+        """What the forward pass computes with."""
+        ...
 
     @property
     def static_shapes(self) -> bool:
@@ -60,12 +66,30 @@ class Backend(Protocol):
         """In which the forward pass runs."""
         ...
 
+    def accumulating(self, wrapped: nn.Module, *, last: bool) -> AbstractContextManager[object]:
+        """Around forward and backward of one of several parts of a step: gradients need not be shared before the last."""
+        ...
+
     def sum(self, value: Tensor) -> Tensor:
         """The sum over the replicas, of each replica's own value."""
         ...
 
     def share_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
         """After the backward passes of a step, where the wrapper has not: take the mean over the replicas."""
+        ...
+
+    @property
+    def scores_copies(self) -> bool:
+        """Whether one worker cannot call the model that is trained, so that another, of plain tensors, must answer for it."""
+        ...
+
+    @property
+    def scoring_device(self) -> torch.device:
+        """Where that other model answers."""
+        ...
+
+    def whole(self, tensor: Tensor) -> Tensor:
+        """All of a parameter of which workers may hold parts; every worker must ask."""
         ...
 
     def finish_step(self) -> None:

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 import torch.distributed as dist
@@ -27,6 +27,10 @@ class NativeBackend:
     device: torch.device
     computes_in: torch.dtype
     sharded: bool
+
+    @property
+    def precision(self) -> Literal["float32", "bfloat16"]:
+        return "bfloat16" if self.computes_in == torch.bfloat16 else "float32"
 
     @property
     def static_shapes(self) -> bool:
@@ -61,6 +65,12 @@ class NativeBackend:
             return nullcontext()
         return torch.autocast(self.device.type, dtype=self.computes_in)
 
+    def accumulating(self, wrapped: nn.Module, *, last: bool) -> AbstractContextManager[object]:
+        """Sharded gradients are shared part by part all the same: whole ones would take as much memory as the weights."""
+        from torch.nn.parallel import DistributedDataParallel
+
+        return nullcontext() if last or not isinstance(wrapped, DistributedDataParallel) else wrapped.no_sync()
+
     def sum(self, value: Tensor) -> Tensor:
         if self.replicas == 1:
             return value
@@ -70,6 +80,19 @@ class NativeBackend:
 
     def share_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
         """The wrapper did it during the backward pass."""
+
+    @property
+    def scores_copies(self) -> bool:
+        return self.sharded and self.replicas > 1
+
+    @property
+    def scoring_device(self) -> torch.device:
+        return self.device
+
+    def whole(self, tensor: Tensor) -> Tensor:
+        from torch.distributed.tensor import DTensor
+
+        return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
 
     def finish_step(self) -> None:
         """Everything was started when it was asked for."""
@@ -85,7 +108,7 @@ def _replicated(model: nn.Module, device: torch.device) -> nn.Module:
     from torch.nn.parallel import DistributedDataParallel
 
     ids = [device.index] if device.type == "cuda" else None
-    return DistributedDataParallel(model, device_ids=ids, gradient_as_bucket_view=True)
+    return DistributedDataParallel(model, device_ids=ids, gradient_as_bucket_view=True, forward_sync_buffers=False)
 
 
 def _sharded(

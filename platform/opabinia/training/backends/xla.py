@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import torch.distributed as dist
@@ -36,6 +36,10 @@ class XlaBackend:
     sharded: bool
     row_multiple: int
     replicas: int
+
+    @property
+    def precision(self) -> Literal["float32", "bfloat16"]:
+        return "bfloat16" if self.computes_in == torch.bfloat16 else "float32"
 
     @property
     def static_shapes(self) -> bool:
@@ -65,6 +69,9 @@ class XlaBackend:
             return nullcontext()
         return torch.autocast("xla", dtype=self.computes_in)
 
+    def accumulating(self, wrapped: nn.Module, *, last: bool) -> AbstractContextManager[object]:
+        return nullcontext()
+
     def sum(self, value: Tensor) -> Tensor:
         """Within an island the program already computes with the rows of all its workers."""
         if self.replicas == 1:
@@ -74,6 +81,18 @@ class XlaBackend:
     def share_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
         if self.replicas > 1:
             mean_gradients_on_host(parameters)
+
+    @property
+    def scores_copies(self) -> bool:
+        """Answers have every length, and each would be compiled."""
+        return True
+
+    @property
+    def scoring_device(self) -> torch.device:
+        return torch.device("cpu")
+
+    def whole(self, tensor: Tensor) -> Tensor:
+        return tensor.detach().cpu()
 
     def finish_step(self) -> None:
         import_module("torch_xla").sync()

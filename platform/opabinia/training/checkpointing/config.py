@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pathlib import Path
+
+from pydantic import Field, field_validator
 
 from opabinia.config import Config
+from opabinia.storage.addresses import absolute_address, parse_address
 
 
 class CheckpointConfig(Config):
@@ -15,6 +18,17 @@ class CheckpointConfig(Config):
 
     keep_every_steps: int | None = Field(default=None, gt=0)
     """Every so many steps a checkpoint is written that stays; null for none. The last temporary one stays in any case."""
+
+    address: str | None = None
+    """Where each run keeps them, below a folder of its name: s3://, gs:// or an absolute path that all machines reach, of this
+    experiment alone. The same experiment, started again, goes on from there on any machine. Null for the run's own folder."""
+
+    @field_validator("address")
+    @classmethod
+    def _holds_anywhere(cls, address: str | None) -> str | None:
+        if address is not None and isinstance(place := parse_address(address), Path) and not place.is_absolute():
+            raise ValueError(f"{address}: workers run in folders of their own; write {absolute_address(address)}")
+        return address
 
     def keeps(self, step: int) -> bool:
         """Whether the checkpoint of `step` (counted from 1 over all stages) is a permanent one."""
