@@ -28,14 +28,13 @@ def main(argv: Sequence[str]) -> None:
 
 
 def _cache(settings: CacheSettings) -> None:
-    from opabinia.preparation import absolute_paths, claim_output, features_folder, settle_inputs
+    from opabinia.preparation import absolute_paths, claim_output, compute_features, features_folder, settle_inputs
 
     if not settings.cache.enabled:
         raise ValueError("cache.enabled: false, so no run would read the features; set it to true")
     experiment, encoders = absolute_paths(settings), _encoders(settings)
     claim_output(experiment)
 
-    from opabinia.features.build import build_features
     from opabinia.features.plan import plan_features, render_plan
 
     join_ray()
@@ -47,15 +46,7 @@ def _cache(settings: CacheSettings) -> None:
     print(f"\n{render_plan(plan, _query_side(experiment))}\n", flush=True)
     if settings.plan_only:
         return
-    report = build_features(
-        folder,
-        pictures,
-        encoders,
-        precision=cache.precision,
-        budget_gb=cache.budget_gb,
-        batch=cache.batch,
-        decoding=experiment.data.decoding,
-    )
+    report = compute_features(experiment, encoders, pictures)
     for encoder, error in report.errors.items():
         done = "was there" if encoder in report.skipped else f"{report.seconds[encoder]:.0f} s of encoding"
         print(f"{encoder}: {done}, relative error {error:.2g}")
@@ -63,14 +54,18 @@ def _cache(settings: CacheSettings) -> None:
 
 
 def _encoders(experiment: Experiment) -> tuple[str, ...]:
-    """Every encoder that any run of the experiment reads. Raises ValueError for an unknown one, or when there is none."""
+    """Every encoder that any run of the experiment reads and none trains. Raises ValueError for an unknown one, or when there is none."""
     from opabinia.preparation import check_encoders, check_sweep
+    from opabinia.training.learning_encoders import frozen_encoders
 
     check_encoders(experiment.encoders, "encoders")
     swept = check_sweep(experiment) if experiment.sweep else ()
     if not (experiment.encoders or swept):
         raise ValueError("encoders: empty, and there is no sweep; name at least one vision encoder")
-    return tuple(dict.fromkeys([*experiment.encoders, *swept]))
+    frozen = frozen_encoders(experiment.stages, tuple(dict.fromkeys([*experiment.encoders, *swept])))
+    if not frozen:
+        raise ValueError("stages: every encoder learns in one of them, so that no features can be stored; freeze one")
+    return frozen
 
 
 def _query_side(experiment: Experiment) -> int:

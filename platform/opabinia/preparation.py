@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
     from opabinia.data.audited import AuditedSource
+    from opabinia.features.build import BuildReport
 
 _OWNER = "experiment.json"
 
@@ -97,7 +98,11 @@ def prepare(experiment: Experiment, encoders: tuple[str, ...]) -> Path:
     inputs, pictures = settle_inputs(experiment)
     frozen = frozen_encoders(experiment.stages, encoders)
     if experiment.cache.enabled and frozen:
-        inputs = inputs.model_copy(update={"features": _features(experiment, frozen, pictures)})
+        report = compute_features(experiment, frozen, pictures)
+        print(
+            f"features: {report.rows:,} pictures, {report.bytes / 1e6:.1f} MB written to {features_folder(experiment)}"
+        )
+        inputs = inputs.model_copy(update={"features": features_folder(experiment)})
     path = experiment.output / "inputs.json"
     save_inputs(inputs, path)
     return path
@@ -119,6 +124,25 @@ def settle_inputs(experiment: Experiment) -> tuple[TrainingInputs, dict[str, str
         features=None,
     )
     return inputs, _pictures(experiment, audits.values(), inputs.benchmark_keys)
+
+
+def compute_features(experiment: Experiment, encoders: tuple[str, ...], pictures: dict[str, str]) -> BuildReport:
+    """What is missing in the experiment's feature table, of these encoders and pictures (key -> file). Ray must be running.
+
+    Raises ValueError where the table would be larger than its budget, or cannot be written.
+    """
+    from opabinia.features.build import build_features
+
+    cache = experiment.cache
+    return build_features(
+        features_folder(experiment),
+        pictures,
+        encoders,
+        precision=cache.precision,
+        budget_gb=cache.budget_gb,
+        batch=cache.batch,
+        decoding=experiment.data.decoding,
+    )
 
 
 def features_folder(experiment: Experiment) -> Path:
@@ -200,20 +224,3 @@ def _pictures(
     benchmark = Path(experiment.benchmark.images)
     pictures = dict(picture for audited in audits for picture in audited.pictures())
     return {**pictures, **{key: str(benchmark / image) for image, key in benchmark_keys.items()}}
-
-
-def _features(experiment: Experiment, encoders: tuple[str, ...], pictures: dict[str, str]) -> Path:
-    from opabinia.features.build import build_features
-
-    folder, cache = features_folder(experiment), experiment.cache
-    report = build_features(
-        folder,
-        pictures,
-        encoders,
-        precision=cache.precision,
-        budget_gb=cache.budget_gb,
-        batch=cache.batch,
-        decoding=experiment.data.decoding,
-    )
-    print(f"features: {report.rows:,} pictures, {report.bytes / 1e6:.1f} MB written to {folder}", flush=True)
-    return folder

@@ -132,6 +132,9 @@ class Machine:
     log: Path
 
     def lines(self, part: str) -> list[str]:
+        # The shell that started the watcher does not wait for it.
+        if not self.log.exists():
+            return []
         return [line for line in self.log.read_text().splitlines() if part in line]
 
 

@@ -164,7 +164,7 @@ def test_blocks_of_a_staged_network_are_the_innermost_ones() -> None:
 
 def test_a_network_without_repeated_blocks_is_refused() -> None:
     with pytest.raises(ValueError, match=r"activation_checkpointing\.encoders: Linear"):
-        repeated_blocks(nn.Linear(2, 2))
+        checkpoint_activations(model_of("llama"), ActivationCheckpointing(encoders=True), [nn.Linear(2, 2)])
 
 
 def test_a_module_without_parameters_can_compute_twice() -> None:

@@ -43,7 +43,7 @@ def checkpoint_activations(
     if settings.connector:
         compute_twice([model.connector])
     if settings.encoders:
-        compute_twice([block for encoder in encoders for block in repeated_blocks(encoder)])
+        compute_twice([block for encoder in encoders for block in _blocks_that_must_be(encoder)])
 
 
 def compute_twice(modules: Iterable[nn.Module]) -> None:
@@ -54,14 +54,15 @@ def compute_twice(modules: Iterable[nn.Module]) -> None:
 
 
 def repeated_blocks(network: nn.Module) -> list[nn.Module]:
-    """The blocks that a network is a pile of: the members of its innermost lists of several modules of one class.
+    """The blocks that a network is a pile of: the members of its innermost lists of several modules of one class; maybe none."""
+    return list(_blocks(network))
 
-    Raises ValueError where there are none.
-    """
-    found = list(_blocks(network))
+
+def _blocks_that_must_be(encoder: nn.Module) -> list[nn.Module]:
+    found = repeated_blocks(encoder)
     if not found:
         raise ValueError(
-            f"activation_checkpointing.encoders: {type(network).__name__} has no repeated blocks; set it to false"
+            f"activation_checkpointing.encoders: {type(encoder).__name__} has no repeated blocks; set it to false"
         )
     return found
 

@@ -98,7 +98,7 @@ class _SummedLoss(torch.autograd.Function):
             here = slice(start, start + step)
             some = hidden[:, here].flatten(0, 1)
             if start:
-                some = _behind(some, total, by_weight, None if by_hidden is None else by_hidden[-1, start - 1])
+                some = _behind(some, total, by_weight, None if by_hidden is None else by_hidden[:, start - 1])
             losses, slopes = _losses_and_slopes(
                 functional.linear(some, weight, bias), targets[:, here].flatten(), softcap
             )

@@ -70,7 +70,9 @@ def assemble(run: RunConfig, hardware: Hardware, state: str) -> Parts:
             learning=learner.encoders_by_id,
             device=backend.scoring_device,
         ),
-        scorer=open_scorer(run.benchmark, inputs.benchmark_keys if inputs.features else None),
+        scorer=open_scorer(
+            run.benchmark, inputs.benchmark_keys if inputs.features else None, keys_alone=not learner.encoders_by_id
+        ),
         scored=scored,
         backend=backend,
         share=share,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -86,13 +87,17 @@ def memory_facts(
     sharded: bool = False,
     precision: Precision = "float32",
     encoders: int = 0,
+    learning: Iterable[nn.Module] = (),
     logit_positions: int | None = None,
     cached: int = 0,
     data_tasks: int = 0,
 ) -> MemoryFacts:
-    """The facts of a stage for which `model` was made ready: what does not learn is frozen. See `MemoryFacts`."""
+    """The facts of a stage for which `model` was made ready: what does not learn is frozen. learning: encoders beside it that are run
+    in the step. See `MemoryFacts`.
+    """
     from opabinia.models.activation_checkpointing import Checkpointed
 
+    whole = [model, *learning]
     llm: Any = model.language_model
     config = llm.config.get_text_config()
     layers: list[nn.Module] = list(llm.get_decoder().layers)
@@ -105,8 +110,8 @@ def memory_facts(
         batch=stage.batch,
         rows=rows,
         tokens=tokens,
-        weights=_bytes(model),
-        trained=_bytes(model, trained=True),
+        weights=sum(map(_bytes, whole)),
+        trained=sum(_bytes(part, trained=True) for part in whole),
         encoders=encoders,
         layers=len(layers),
         width=config.hidden_size,
