@@ -54,7 +54,7 @@ def _cache(settings: CacheSettings) -> None:
 
 
 def _encoders(experiment: Experiment) -> tuple[str, ...]:
-    """Every encoder that any run of the experiment reads and none trains. Raises ValueError for an unknown one, or when there is none."""
+    """Every encoder that any run reads and none trains. Raises ValueError for an unknown one, or when there is none."""
     from opabinia.preparation import check_encoders, check_sweep
     from opabinia.training.learning_encoders import frozen_encoders
 

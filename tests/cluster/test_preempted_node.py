@@ -158,7 +158,7 @@ def launch_watcher(cluster: RayCluster, server: MetadataServer, home: Path, addr
     shutil.copy(ROOT / config["file_mounts"][watcher], home / "opabinia" / "preemption.py")
     (home / ".bashrc").write_text(f'export PATH="{Path(sys.executable).parent}:$PATH"\n')
     # Several nodes on one machine, and their folder elsewhere than usual, are all that is different here.
-    line = config["worker_start_ray_commands"][-1].replace("/tmp/ray/", f"{cluster.folder}/")
+    line = config["worker_start_ray_commands"][-1].replace("/tmp/ray/", f"{cluster.folder}/ray/")
     line = line.replace(watcher, f"{watcher} --node-ip-address {address}")
     environment = {name: value for name, value in cluster.environment.items() if name != "PYTHONPATH"}
     done = subprocess.run(

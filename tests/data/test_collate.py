@@ -3,7 +3,7 @@ from __future__ import annotations
 import torch
 
 from opabinia.data.collate import collate_text
-from opabinia.data.prompts import IGNORE
+from opabinia.data.prompts import IGNORE, IMAGE_TOKEN
 
 
 def row(ids: list[int], labels: list[int], *images: str, lengths: list[int] | None = None) -> dict[str, object]:

@@ -60,6 +60,7 @@ class Way:
     parts: int = 1
     sharding: str = "replicated"
     twice: bool = False
+    compiled: bool = False
 
 
 class Shown:
@@ -116,6 +117,8 @@ def train(way: Way, rank: int = 0) -> dict[str, Any]:
     checkpoint_activations(model, ActivationCheckpointing(decoder_layers=int(way.twice)), encoders.values())
     learner = Learner(model, encoders)
     scored = scored_model(learner, backend, rank)
+    if way.compiled:
+        learner.compile_blocks()
     learner.requires_grad_(False)
     set_learning(model, STAGE, encoders)
     wrapped = backend.wrap(learner, learner.blocks)
@@ -158,6 +161,10 @@ def test_accumulated_parts_are_one_batch(parts: int, alone: dict[str, Any]) -> N
     found = train(Way(parts=parts))
     assert found["losses"] == pytest.approx(alone["losses"], rel=1e-5)
     assert found["weights"] == pytest.approx(alone["weights"], rel=1e-4, abs=ROUNDING)
+
+
+def test_compiled_layers_compute_the_same(alone: dict[str, Any]) -> None:
+    assert train(Way(compiled=True))["losses"] == pytest.approx(alone["losses"], rel=1e-5)
 
 
 def test_the_loss_falls(alone: dict[str, Any]) -> None:

@@ -67,6 +67,11 @@ class Learner(nn.Module):
         """From now on train what that stage trains."""
         self._stage = str(stage)
 
+    def compile_blocks(self) -> None:
+        """Let torch compile each block where it is first called; parameters keep their names. Call before sharding."""
+        for block in self.blocks:
+            block.compile()
+
     def forward(self, places: Places, visual: Sequence[Tensor]) -> Tensor:
         """The sum of the losses of all supervised tokens, float32, a scalar; the device is not waited for.
 

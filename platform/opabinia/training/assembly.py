@@ -55,6 +55,8 @@ def assemble(run: RunConfig, hardware: Hardware, state: str) -> Parts:
     learner = _learner(run)
     scored = scored_model(learner, backend, share.worker)
     backend.place(learner)
+    if run.workers.compiled and not backend.static_shapes:
+        learner.compile_blocks()
     # All workers begin with the same weights; what is drawn while training is each one's own.
     backend.seed(run.seed * share.workers + share.worker)
     return Parts(

@@ -16,6 +16,7 @@ from opabinia.data.streaming.stream import Part, Streamed
 from opabinia.models.places import Places
 from opabinia.training.backends.backend import Backend
 from opabinia.training.guard import Guard, Verdict
+from opabinia.training.lasting import LastingError
 from opabinia.training.memory_estimate import MemoryFacts
 from opabinia.training.optimiser import Optimiser, learning_rates
 from opabinia.training.out_of_memory import advising
@@ -85,8 +86,8 @@ def train_stage(
     """Train one stage step by step, `done` of which are behind; the caller decides what to do in between (log, score, save, stop).
 
     The host waits for the device once a step, for what the guard decides by, when all but the optimiser's work is under way.
-    Raises ValueError when the data end before the stage's steps do, when too many steps had to be skipped, and, saying what would
-    help, when memory is short.
+    Raises LastingError when the data end before the stage's steps do, when too many steps had to be skipped, and ValueError, saying
+    what would help, when memory is short.
     """
     trained.learner.train()
     stream = iter(batches)
@@ -94,7 +95,7 @@ def train_stage(
         started = time.perf_counter()
         streamed = next(stream, None)
         if streamed is None:
-            raise ValueError(
+            raise LastingError(
                 f"stages: {stage.name} has data for {number - 1} of its {stage.steps} steps; give it more samples"
             )
         with advising(lambda: watch.memory):

@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 
 import ray.train
+import torch
 from ray.train import Checkpoint as ReportedCheckpoint
 
 from opabinia.evaluation.report import to_json
@@ -47,14 +48,16 @@ def report(parts: Parts, progress: Progress) -> None:
 
 def _score(parts: Parts, progress: Progress, answerer: ModelAnswerer) -> Scored:
     run = parts.run
-    return parts.scorer.score(
-        answerer,
-        run.name,
-        run.model.encoders,
-        run.connector_label,
-        seed=run.seed,
-        # A run that is cut off at its next report has the status of this one.
-        status="finished" if progress.reports == run.reports else "stopped",
-        steps=progress.steps,
-        seconds=progress.seconds,
-    )
+    # Answers have every length, and are few.
+    with torch.compiler.set_stance("force_eager"):
+        return parts.scorer.score(
+            answerer,
+            run.name,
+            run.model.encoders,
+            run.connector_label,
+            seed=run.seed,
+            # A run that is cut off at its next report has the status of this one.
+            status="finished" if progress.reports == run.reports else "stopped",
+            steps=progress.steps,
+            seconds=progress.seconds,
+        )

@@ -12,6 +12,7 @@ from typing import Any
 from opabinia.storage.addresses import join_address
 from opabinia.storage.objects import whole_object
 from opabinia.training.guard import Verdict
+from opabinia.training.lasting import LastingError
 
 _LOG = logging.getLogger(__name__)
 
@@ -63,10 +64,10 @@ class SkippedSteps:
             handle.write(json.dumps(fields, ensure_ascii=False, allow_nan=False).encode() + b"\n")
         return address
 
-    def stopped(self, step: int, verdict: Verdict) -> ValueError:
+    def stopped(self, step: int, verdict: Verdict) -> LastingError:
         """The error with which a run ends whose guard lost patience; raise it when all workers have recorded the step."""
         usual = "nothing is usual yet" if verdict.usual_loss is None else f"{verdict.usual_loss:.4g} is the usual loss"
-        return ValueError(
+        return LastingError(
             f"stages: {self.stage} stopped at step {step}, because {verdict.stop}, this one since {verdict.reason} "
             f"({usual}); look at their samples in {self.folder} and correct the data, or lower the stage's learning rates, "
             "or raise the limit"

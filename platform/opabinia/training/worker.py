@@ -23,6 +23,7 @@ from opabinia.training.loop import Trained, Watch, train_stage
 from opabinia.training.memory_estimate import memory_facts
 from opabinia.training.optimiser import build_optimiser, set_learning
 from opabinia.training.placing import Placing, blanks, static_shape
+from opabinia.training.preemption import Preemption
 from opabinia.training.progress import Progress, resumed
 from opabinia.training.reporting import report
 from opabinia.training.run import RunConfig
@@ -37,12 +38,12 @@ def train_worker(settings: dict[str, Any]) -> None:
     parts = assemble(RunConfig.model_validate_json(settings["run"]), settings["hardware"], settings["state"])
     with Checkpoints(parts.state, parts.run.checkpoints) as checkpoints:
         latest = checkpoints.latest()
-        progress = Progress(started=settings["asked_at"])
+        progress, preemption = Progress(started=settings["asked_at"]), Preemption()
         if latest is not None:
             progress = resumed(read_manifest(latest.address).facts, settings["asked_at"])
         for place in range(progress.stage, len(parts.run.stages)):
             progress.enter(place)
-            _train_stage(parts, progress, checkpoints, latest)
+            _train_stage(parts, progress, checkpoints, preemption, latest)
             latest = None
 
 
@@ -51,7 +52,9 @@ def report_steps(stage: StageConfig) -> frozenset[int]:
     return frozenset(round(stage.steps * (index + 1) / stage.reports) for index in range(stage.reports))
 
 
-def _train_stage(parts: Parts, progress: Progress, checkpoints: Checkpoints, latest: Checkpoint | None) -> None:
+def _train_stage(
+    parts: Parts, progress: Progress, checkpoints: Checkpoints, preemption: Preemption, latest: Checkpoint | None
+) -> None:
     """Train the stage that `progress` is in, from the state in `latest` where there is one."""
     run, stage = parts.run, parts.run.stages[progress.stage]
     parts.learner.enter(progress.stage)
@@ -70,7 +73,9 @@ def _train_stage(parts: Parts, progress: Progress, checkpoints: Checkpoints, lat
         if reports:
             report(parts, progress)
         # A report that was given must not be given again, so what may fail is saved with it.
-        if checkpoints.is_due(progress.steps, asked=reports and run.workers.may_begin_anew):
+        begins_anew = run.workers.may_begin_anew or preemption.is_announced
+        if checkpoints.is_due(progress.steps, asked=(reports and begins_anew) or preemption.is_near):
+            preemption.note_saved()
             progress.guard = watch.guard.to_state()
             checkpoints.save(state, progress.steps, progress.facts())
 
