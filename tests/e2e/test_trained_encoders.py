@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -185,6 +186,33 @@ def test_a_worker_that_is_killed_while_an_encoder_is_alone_changes_no_loss(
         if driver.poll() is None:
             driver.send_signal(signal.SIGTERM)
     assert job.curve("loss") == eagle.curve("loss")
+
+
+def test_a_job_that_was_killed_with_its_ray_is_gone_on_with(
+    eagle: Job, checkpoint: Path, server: MlflowServer, tmp_path: Path
+) -> None:
+    job = Job(tmp_path, server, "resumed")
+    job.write(PREALIGN, JOINT, checkpoints={"every_minutes": 1e-6})
+    driver, deadline = job.start(), time.monotonic() + PATIENCE_S
+    all_of_it = list[psutil.Process]()
+    try:
+        while saved_step(job) < ALONE_STEPS + 2:
+            assert driver.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+    finally:
+        all_of_it = [*psutil.Process(driver.pid).children(recursive=True), psutil.Process(driver.pid)]
+        for process in all_of_it:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        driver.communicate()
+    psutil.wait_procs(all_of_it, timeout=PATIENCE_S)
+    again = finish(job.start("train.py", "--resume", "latest"))
+    assert checkpoint_in(again).is_dir()
+    assert job.curve("loss") == eagle.curve("loss")
+    third = job.start("train.py", "--resume", "latest")
+    assert "has ended" in third.communicate(timeout=PATIENCE_S)[1]
+    assert third.returncode == 2
 
 
 def test_an_encoder_that_stays_frozen_is_read_from_the_table_beside_one_that_learns(

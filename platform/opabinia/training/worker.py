@@ -41,10 +41,15 @@ def train_worker(settings: dict[str, Any]) -> None:
         progress, preemption = Progress(started=settings["asked_at"]), Preemption()
         if latest is not None:
             progress = resumed(read_manifest(latest.address).facts, settings["asked_at"])
+        had_ended = progress.reports == parts.run.reports
         for place in range(progress.stage, len(parts.run.stages)):
             progress.enter(place)
             _train_stage(parts, progress, checkpoints, preemption, latest)
             latest = None
+        if had_ended:
+            # Whether anybody heard the last report is not known.
+            progress.reports -= 1
+            report(parts, progress)
 
 
 def report_steps(stage: StageConfig) -> frozenset[int]:
