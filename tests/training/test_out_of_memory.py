@@ -70,7 +70,7 @@ def test_a_gpu_that_is_full_is_told_with_all_numbers() -> None:
         "stages: tune ran out of memory on cuda:0 (22.5 GiB more asked for, 80.0 GiB there, 12.8 GiB free); by estimate 14.0 GiB "
         "are weights, 8.0 GiB gradients, 16.0 GiB the optimiser's, 6.5 GiB activations of 4 rows of 1024 tokens, and 5.9 GiB "
         "logits; set, in this order until it fits, each saving so much by itself: per_device_batch to 2 instead of 4 (saves 6.2 "
-        "GiB), activation_checkpointing.decoder_layers to 1 (saves 5.4 GiB), sharding to sharded over the 4 workers (saves 28.5 "
+        "GiB), activation_checkpointing.decoder_layers to 1 (saves 5.4 GiB), workers.sharding to sharded over the 4 workers (saves 28.5 "
         "GiB), cache.enabled to true (saves 2.0 GiB)"
     )
 
@@ -80,7 +80,7 @@ def test_what_the_settings_save_is_what_the_estimate_loses() -> None:
     whole = estimate_memory(FACTS).total
     halved = estimate_memory(replace(FACTS, rows=6)).total
     assert f"per_device_batch to 6 instead of 12 (saves {(whole - halved) / GIB:.1f} GiB)" in text
-    assert "precision to bfloat16 (saves" in text
+    assert "workers.precision to bfloat16 (saves" in text
 
 
 def test_a_batch_is_only_cut_into_whole_parts() -> None:
@@ -90,7 +90,7 @@ def test_a_batch_is_only_cut_into_whole_parts() -> None:
 
 def test_one_worker_is_told_to_take_two_where_they_can_share_the_batch() -> None:
     alone = replace(FACTS, workers=1, batch=12)
-    assert "workers.count to 2 with sharding: sharded" in advice(torch.cuda.OutOfMemoryError(CUDA), alone)
+    assert "workers.count to 2 with workers.sharding: sharded" in advice(torch.cuda.OutOfMemoryError(CUDA), alone)
     odd = replace(alone, batch=9, rows=9)
     assert "workers.count" not in advice(torch.cuda.OutOfMemoryError(CUDA), odd)
 

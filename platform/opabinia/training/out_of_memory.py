@@ -96,12 +96,12 @@ def _knobs(facts: MemoryFacts) -> Iterator[_Knob]:
     if facts.layers_twice < facts.layers:
         yield "activation_checkpointing.decoder_layers to 1", replace(facts, layers_twice=facts.layers)
     if not facts.sharded and facts.workers > 1:
-        yield f"sharding to sharded over the {facts.workers} workers", replace(facts, sharded=True)
+        yield f"workers.sharding to sharded over the {facts.workers} workers", replace(facts, sharded=True)
     yield from _more_workers(facts)
     if facts.encoders:
         yield "cache.enabled to true", replace(facts, encoders=0)
     if facts.precision == "float32":
-        yield "precision to bfloat16", replace(facts, precision="bfloat16")
+        yield "workers.precision to bfloat16", replace(facts, precision="bfloat16")
 
 
 def _more_workers(facts: MemoryFacts) -> Iterator[_Knob]:
@@ -110,7 +110,7 @@ def _more_workers(facts: MemoryFacts) -> Iterator[_Knob]:
     if (facts.workers == 1 or facts.sharded) and facts.batch % workers == 0:
         rows = _whole_part(facts.batch // workers, facts.rows)
         changed = replace(facts, workers=workers, sharded=True, rows=rows)
-        yield f"workers.count to {workers} with sharding: sharded", changed
+        yield f"workers.count to {workers} with workers.sharding: sharded", changed
 
 
 def _host_settings(facts: MemoryFacts) -> str:

@@ -88,6 +88,25 @@ def test_after_a_stop_at_any_step_the_stream_goes_on_with_any_number_of_workers(
 
 
 @every_batching
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25, deadline=None)
+@given(
+    workers=st.sampled_from([1, 2, 4]), rows=st.integers(1, 30), skipped=st.integers(0, 20), count=st.integers(1, 15)
+)
+def test_work_that_is_cut_into_pieces_is_the_same_work(
+    folder: Path, batching: BatchingConfig, workers: int, rows: int, skipped: int, count: int
+) -> None:
+    stream = plan(folder, batching)
+    for work in stream.work(stream.position(0, skipped), count * stream.batch):
+        for worker in range(workers):
+            share = Share(worker, workers)
+            pieces = list(stream.pieces(work, share, rows))
+            read = [samples(stream, piece, share) for piece in pieces]
+            assert [unit for piece in read for unit in piece] == samples(stream, work, share)
+            assert max(map(len, read)) <= rows
+            assert len(pieces) <= len(samples(stream, work, share)) // rows + 1
+
+
+@every_batching
 def test_all_samples_of_the_windows_are_used_exactly_once(
     folder: Path, batching: BatchingConfig, shards: list[list[Facts]]
 ) -> None:

@@ -11,6 +11,7 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -153,6 +154,24 @@ class StreamPlan:
             yield WindowWork(window, first, stop, number)
             number += stop - first
             window, first = window + 1, 0
+
+    def pieces(self, work: WindowWork, share: Share, rows: int) -> Iterator[WindowWork]:
+        """The work in the same order, cut so that none of it has more than `rows` units of this worker."""
+        each = self.batch // share.workers
+
+        def owned_before(number: int) -> int:
+            batches, rest = divmod(number, self.batch)
+            return batches * each + min(max(rest - share.worker * each, 0), each)
+
+        def number_of(owned: int) -> int:
+            batches, rest = divmod(owned, each)
+            return batches * self.batch + share.worker * each + rest
+
+        end = work.number + work.stop - work.first
+        cuts = [number_of(owned) for owned in range(owned_before(work.number) + rows, owned_before(end), rows)]
+        for start, stop in pairwise([work.number, *cuts, end]):
+            shift = work.first - work.number
+            yield WindowWork(work.window, start + shift, stop + shift, start)
 
     def owned(self, work: WindowWork, share: Share) -> list[Places]:
         """Those of the work's units that are this worker's, in order."""

@@ -19,8 +19,10 @@ from opabinia.data.streaming.plan import Share, StreamPlan, WindowWork
 from opabinia.data.trainable import TextEncoding
 
 ROWS_PER_TABLE = 64
-# Pictures come by the megabyte.
+_ROWS_PER_TASK = 512
+# Pictures come by the megabyte. What a task gives must wait for those before it, so one that gives much keeps the others waiting.
 _ROWS_WITH_MORE = 16
+_TASK_ROWS_WITH_MORE = 64
 ROW_SCHEMA = pa.schema(
     [
         ("input_ids", pa.list_(pa.int32())),
@@ -59,6 +61,11 @@ class WindowReader:
     share: Share
     encoding: TextEncoding
     more: MoreColumns | None = None
+
+    @property
+    def rows_a_task(self) -> int:
+        """How many rows a task should read."""
+        return _ROWS_PER_TASK if self.more is None else _TASK_ROWS_WITH_MORE
 
     def tables(self, item: Mapping[str, Any]) -> Iterator[ArrowTable]:
         """The rows of this worker in small tables, so that the first batch does not wait for the whole window."""

@@ -74,7 +74,8 @@ def stream_batches(
 
 
 def _tables(reader: WindowReader, windows: list[WindowWork], tasks: int) -> Iterable[ArrowTable]:
-    dataset: Any = ordered_dataset([asdict(work) for work in windows], reader.tables, at_once=tasks)
+    pieces = (piece for work in windows for piece in reader.plan.pieces(work, reader.share, reader.rows_a_task))
+    dataset: Any = ordered_dataset([asdict(piece) for piece in pieces], reader.tables, at_once=tasks)
     return dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=_PREFETCH)
 
 
