@@ -21,7 +21,7 @@ NAME = "quickstart"
 ALL_STEPS = sum(STEPS)
 PATIENCE_S = 300
 
-Driver = subprocess.Popen[bytes]
+Driver = subprocess.Popen[bytes] | subprocess.Popen[str]
 
 
 def start(folder: Path, **settings: Any) -> Driver:

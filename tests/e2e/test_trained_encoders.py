@@ -26,6 +26,7 @@ from opabinia.evaluation.report import from_json
 from opabinia.evaluation.table import render_table
 from opabinia.features.table import FeatureReader
 from opabinia.models.opening import open_checkpoint
+from tests.e2e.disturbed import below
 from tests.e2e.mlflow_server import MlflowServer
 
 pytestmark = pytest.mark.e2e
@@ -146,17 +147,6 @@ def scores_in(table: str) -> list[str]:
 
 def test_no_features_are_stored_of_encoders_that_all_learn(eagle: Job, checkpoint: Path) -> None:
     assert list(eagle.output.glob("features-*")) == []
-
-
-def below(driver: subprocess.Popen[str], name: str) -> list[psutil.Process]:
-    found = list[psutil.Process]()
-    for process in psutil.Process(driver.pid).children(recursive=True):
-        try:
-            if name in " ".join(process.cmdline()):
-                found.append(process)
-        except psutil.Error:
-            continue
-    return found
 
 
 def saved_step(job: Job) -> int:
