@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import torch
 from step_records import Records, batch_of_longest, pixels_of
@@ -31,12 +31,17 @@ _LEARNING_RATE, _MAX_GRAD_NORM = 2e-5, 1.0
 
 @dataclass(frozen=True, slots=True)
 class PlainBatch:
-    """ids, labels: [rows, text], padded; lengths: of each row. pixels: per encoder [pictures, 3, side, side], or empty."""
+    """ids, labels: [rows, text], padded; lengths: of each row. pixels: per encoder [pictures, 3, side, side], or empty.
+
+    tokens: of all rows, the pictures' included. supervised: how many of them are to be predicted.
+    """
 
     ids: Tensor
     labels: Tensor
     lengths: list[int]
     pixels: list[Tensor]
+    tokens: int
+    supervised: int
 
 
 class PlainModel(nn.Module):
@@ -52,8 +57,8 @@ class PlainModel(nn.Module):
         for index in self.connector.inner_layers:
             llm.model.layers[index].register_forward_hook(partial(self._reread, index))
 
-    def forward(self, batch: PlainBatch, features: Sequence[Tensor]) -> tuple[Tensor, float]:
-        """The mean loss of the supervised tokens, and the share of positions that are padding."""
+    def forward(self, batch: PlainBatch, features: Sequence[Tensor], supervised: int) -> tuple[Tensor, int]:
+        """The sum of the losses over `supervised`, and how many positions there are, padding included."""
         llm: Any = self.language_model
         text: Tensor = llm.get_input_embeddings()(batch.ids.clamp(min=0).to(llm.device, non_blocking=True))
         visual = self.connector(features) if features else None
@@ -64,15 +69,16 @@ class PlainModel(nn.Module):
             inputs_embeds=pad_sequence(rows, batch_first=True),
             attention_mask=mask.to(llm.device),
             labels=pad_sequence(labels, batch_first=True, padding_value=IGNORE).to(llm.device),
+            num_items_in_batch=supervised,
             use_cache=False,
         )
-        return output.loss, 1 - sum(map(len, rows)) / mask.numel()
+        return output.loss, mask.numel()
 
     def _spliced(self, batch: PlainBatch, text: Tensor, tokens: Tensor | None) -> tuple[list[Tensor], list[Tensor]]:
         """Rows [positions, width] and their labels [positions], without padding."""
         rows, labels, self._starts = list[Tensor](), list[Tensor](), list[tuple[int, int]]()
         for row, length in enumerate(batch.lengths):
-            ids: list[int] = batch.ids[row, :length].tolist()
+            ids: list[int] = cast("list[int]", batch.ids[row, :length].tolist())
             own, known = text[row, :length], batch.labels[row, :length]
             if tokens is not None and IMAGE_TOKEN in ids:
                 at, picture = ids.index(IMAGE_TOKEN), tokens[len(self._starts)]
@@ -88,7 +94,7 @@ class PlainModel(nn.Module):
             return hidden
         queries = self.connector.queries
         seen = torch.cat([hidden[row, at : at + queries] for row, at in self._starts])
-        read = self.connector.reread(index, seen, self._context).to(hidden.dtype).split(queries)
+        read = torch.split(self.connector.reread(index, seen, self._context).to(hidden.dtype), queries)
         changed = hidden.clone()
         for (row, at), tokens in zip(self._starts, read, strict=True):
             changed[row, at : at + queries] = tokens
@@ -97,12 +103,12 @@ class PlainModel(nn.Module):
 
 @dataclass(frozen=True, slots=True)
 class PlainWay:
-    """A model, its optimiser, and batches in the order of the records."""
+    """A model, its optimiser, and batches in the order of the records, each in the parts that are computed on at once."""
 
     model: PlainModel
     encoders: list[Any]
     adamw: torch.optim.AdamW
-    all_batches: list[PlainBatch]
+    all_batches: list[list[PlainBatch]]
     warm: int
     device: str
     computes_in: torch.dtype
@@ -111,12 +117,12 @@ class PlainWay:
     def batches(self) -> int:
         return len(self.all_batches)
 
-    def loss_and_norm(self) -> tuple[float, float]:
-        """Of the first records as they were drawn: the loss, and the norm of its gradient."""
+    def first_gradients(self) -> tuple[float, dict[str, Tensor]]:
+        """Of the first records as they were drawn: the loss, and its gradients by the names of the model's parameters."""
         loss, _ = self._backward(self.all_batches[0], Stopwatch("cpu"))
-        norm = nn.utils.get_total_norm([one.grad for one in self.model.parameters() if one.grad is not None])
+        found = {name: one.grad for name, one in self.model.named_parameters() if one.grad is not None}
         self.adamw.zero_grad()
-        return loss.item(), norm.item()
+        return loss.item(), found
 
     def steps(self, places: Sequence[int]) -> Iterator[float]:
         """Undisturbed steps on these batches; after each the share of padding in its batch."""
@@ -135,16 +141,22 @@ class PlainWay:
         self._learn()
         watch.lap("optimiser")
 
-    def _backward(self, batch: PlainBatch, watch: Stopwatch) -> tuple[Tensor, float]:
-        pixels = [shown.to(self.device, non_blocking=True) for shown in batch.pixels]
-        features = [encoder(shown) for encoder, shown in zip(self.encoders, pixels, strict=False)]
-        watch.lap("data")
-        with self._autocast():
-            loss, padding = self.model(batch, features)
-        watch.lap("forward")
-        loss.backward()
-        watch.lap("backward")
-        return loss.detach(), padding
+    def _backward(self, parts: Sequence[PlainBatch], watch: Stopwatch) -> tuple[Tensor, float]:
+        """The mean loss of the supervised tokens, and the share of positions that are padding."""
+        supervised = sum(part.supervised for part in parts)
+        losses, positions = list[Tensor](), 0
+        for part in parts:
+            pixels = [shown.to(self.device, non_blocking=True) for shown in part.pixels]
+            features = [encoder(shown) for encoder, shown in zip(self.encoders, pixels, strict=False)]
+            watch.lap("data")
+            with self._autocast():
+                loss, held = self.model(part, features, supervised)
+            watch.lap("forward")
+            loss.backward()
+            watch.lap("backward")
+            losses.append(loss.detach())
+            positions += held
+        return torch.stack(losses).sum(), 1 - sum(part.tokens for part in parts) / positions
 
     def _learn(self) -> None:
         nn.utils.clip_grad_norm_(self.model.parameters(), _MAX_GRAD_NORM)
@@ -168,7 +180,7 @@ def plain_way(size: Size, records: Records, device: str, computes_in: torch.dtyp
         model=model,
         encoders=build_encoders(size, device, computes_in),
         adamw=torch.optim.AdamW(model.parameters(), lr=_LEARNING_RATE, weight_decay=0.0),
-        all_batches=[plain_batch(table, size, pinned=device.startswith("cuda")) for table in tables],
+        all_batches=[_in_parts(table, size, pinned=device.startswith("cuda")) for table in tables],
         warm=batch_of_longest(records.lengths, size.rows),
         device=device,
         computes_in=computes_in,
@@ -177,11 +189,19 @@ def plain_way(size: Size, records: Records, device: str, computes_in: torch.dtyp
 
 def plain_batch(table: ArrowTable, size: Size, *, pinned: bool = False) -> PlainBatch:
     ids, labels = ([torch.tensor(row) for row in table[name].to_pylist()] for name in ("input_ids", "labels"))
-    pictured = any(table["image_keys"].to_pylist())
-    pixels = pixels_of(table, size) if pictured else []
+    pictures = sum(map(len, table["image_keys"].to_pylist()))
+    pixels = pixels_of(table, size) if pictures else []
+    lengths = [len(row) for row in ids]
     return PlainBatch(
         ids=pad_sequence(ids, batch_first=True),
         labels=pad_sequence(labels, batch_first=True, padding_value=IGNORE),
-        lengths=[len(row) for row in ids],
+        lengths=lengths,
         pixels=[shown.pin_memory() for shown in pixels] if pinned else pixels,
+        tokens=sum(lengths) + pictures * (size.connector.queries - 1),
+        supervised=sum(int((row != IGNORE).sum()) for row in labels),
     )
+
+
+def _in_parts(table: ArrowTable, size: Size, *, pinned: bool) -> list[PlainBatch]:
+    parts = [table.slice(start, size.at_once) for start in range(0, size.rows, size.at_once)]
+    return [plain_batch(part, size, pinned=pinned) for part in parts]

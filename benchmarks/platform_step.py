@@ -64,6 +64,8 @@ class PlatformWay:
     first: ArrowTable
     warm: int
     rows: int
+    at_once: int
+    model: MultimodalModel
     trained: Trained
     stage: StageConfig
     features: VisualFeatures
@@ -74,49 +76,52 @@ class PlatformWay:
     def batches(self) -> int:
         return len(self.table) // self.rows
 
-    def loss_and_norm(self) -> tuple[float, float]:
-        """Of the first records as they were drawn: the loss, and the norm of its gradient."""
-        watch = Stopwatch("cpu")
-        loss = self._backward(self._part(self.first), watch)
-        norm = nn.utils.get_total_norm([one.grad for one in self.trained.optimiser.parameters if one.grad is not None])
+    def first_gradients(self) -> tuple[float, dict[str, Tensor]]:
+        """Of the first records as they were drawn: the loss, and its gradients by the names of the model's parameters."""
+        loss = self._backward(self._parts(self.first), Stopwatch("cpu"))
+        found = {name: one.grad for name, one in self.model.named_parameters() if one.grad is not None}
         self.trained.optimiser.adamw.zero_grad(set_to_none=True)
-        return loss.item(), norm.item()
+        return loss.item(), found
 
     def steps(self, places: Sequence[int]) -> Iterator[float]:
         """Undisturbed steps on these batches; after each the share of padding in its batch."""
         stage = self.stage.model_copy(update={"steps": len(places)})
-        batches = (Streamed((self._part(self._rows(place)),), _NOWHERE) for place in places)
+        batches = (Streamed(self._parts(self._rows(place)), _NOWHERE) for place in places)
         for step in train_stage(self.trained, stage, batches, self.features, self.watch):
             yield step.padding
 
     def divided(self, place: int, watch: Stopwatch) -> None:
         """One step on that batch, its parts timed."""
         with watch.around(self.encoders):
-            self._backward(self._part(self._rows(place)), watch)
+            self._backward(self._parts(self._rows(place)), watch)
         optimiser = self.trained.optimiser
         nn.utils.clip_grad_norm_(optimiser.parameters, self.stage.max_grad_norm)
         optimiser.step()
         watch.lap("optimiser")
 
-    def _backward(self, part: Part, watch: Stopwatch) -> Tensor:
-        """What `train_stage` does up to the gradients."""
+    def _backward(self, parts: Sequence[Part], watch: Stopwatch) -> Tensor:
+        """What `train_stage` does up to the gradients; the mean loss."""
         backend, learner = self.trained.backend, self.trained.learner.train()
-        laid_out = self.trained.placing.laid_out(part, self.features.of_batch(part))
-        places, visual = backend.move(laid_out)
+        laid_out = [self.trained.placing.laid_out(part, self.features.of_batch(part)) for part in parts]
+        moved = [backend.move(part) for part in laid_out]
+        tokens = torch.stack([(places.labels != IGNORE).sum() for places, _ in moved]).sum()
         watch.lap("data")
-        with backend.autocast():
-            total: Tensor = learner(places, visual)
-        loss = total / (places.labels != IGNORE).sum()
-        watch.lap("forward")
-        loss.backward()
-        watch.lap("backward")
-        return loss.detach()
+        losses = list[Tensor]()
+        for places, visual in moved:
+            with backend.autocast():
+                loss: Tensor = learner(places, visual) / tokens
+            watch.lap("forward")
+            loss.backward()
+            watch.lap("backward")
+            losses.append(loss.detach())
+        return torch.stack(losses).sum()
 
     def _rows(self, place: int) -> ArrowTable:
         return self.table.slice(place * self.rows, self.rows)
 
-    def _part(self, table: ArrowTable) -> Part:
-        return Part(collate_text(rows_of(table), 0), table)
+    def _parts(self, table: ArrowTable) -> tuple[Part, ...]:
+        tables = [table.slice(start, self.at_once) for start in range(0, self.rows, self.at_once)]
+        return tuple(Part(collate_text(rows_of(part), 0), part) for part in tables)
 
 
 def platform_way(size: Size, records: Records, backend: Backend, *, stored: bool, twice: bool) -> PlatformWay:
@@ -133,6 +138,8 @@ def platform_way(size: Size, records: Records, backend: Backend, *, stored: bool
         first=records.table.slice(0, size.rows),
         warm=batch_of_longest(records.lengths[order], size.rows),
         rows=size.rows,
+        at_once=size.at_once,
+        model=model,
         trained=_trained(model, stage, backend),
         stage=stage,
         features=features,
@@ -143,7 +150,8 @@ def platform_way(size: Size, records: Records, backend: Backend, *, stored: bool
 
 def _stage(size: Size) -> StageConfig:
     return StageConfig(
-        name="instruction", data="drawn", trains=("connector", "language_model"), batch=size.rows, base_batch=size.rows,
+        name="instruction", data="drawn", trains=("connector", "language_model"), batch=size.rows,
+        per_device_batch=size.at_once, base_batch=size.rows,
         lr=2e-5, schedule="constant", warmup=0.0, steps=size.steps,
     )  # fmt: skip
 
@@ -159,7 +167,7 @@ def _trained(model: MultimodalModel, stage: StageConfig, backend: Backend) -> Tr
 
 def _watch(model: MultimodalModel, stage: StageConfig, size: Size, backend: Backend) -> Watch:
     facts = memory_facts(
-        model, stage, device=backend.device.type, workers=1, rows=size.rows, tokens=size.longest,
+        model, stage, device=backend.device.type, workers=1, rows=size.at_once, tokens=size.longest,
         precision=backend.precision, logit_positions=LOSS_POSITIONS,
     )  # fmt: skip
     return Watch(Guard(GuardConfig()), SkippedSteps(tempfile.gettempdir(), 0, stage.name, 0), facts)

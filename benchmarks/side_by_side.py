@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from statistics import median
 from typing import Any
 
@@ -33,13 +34,16 @@ def results_of(options: argparse.Namespace) -> dict[str, Any]:
     return {"device": options.device, "commit": asked.stdout.strip(), "date": time.strftime("%Y-%m-%d")}
 
 
-def measured(ways: dict[str, list[str]], flags: list[str], rounds: int) -> dict[str, Measured]:
-    """Medians over the rounds of "seconds" and "peak_mb", which this script prints as a child.
+def measured(
+    ways: dict[str, list[str]], flags: list[str], rounds: int, *, memory_apart: bool = True
+) -> dict[str, Measured]:
+    """Medians over the rounds of "seconds" and "peak_mb", or whatever else this script prints as a child.
 
     `ways` maps a name to the values of --child. Each round visits every way, so that all see the same machine, and each visit is a
-    new process, so that none inherits memory.
+    new process, so that none inherits memory. memory_apart: whether "peak_mb" comes from a second visit.
     """
-    visits = [{name: _visit(values, flags) for name, values in ways.items()} for _ in range(rounds)]
+    visit = _visit if memory_apart else partial(_in_child, environment={})
+    visits = [{name: visit(values, flags) for name, values in ways.items()} for _ in range(rounds)]
     medians = {name: {key: median(one[name][key] for one in visits) for key in visits[0][name]} for name in ways}
     print(json.dumps(medians, indent=1), flush=True)
     return medians

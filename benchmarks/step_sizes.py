@@ -30,14 +30,16 @@ _SEED = 0
 class Size:
     """A model and what it is trained on.
 
-    language_model: fields of transformers' Qwen2Config. rows: of a step. steps: that are timed. longest: tokens of the longest sample,
-    the picture's included. text: the median of a pictured sample's tokens of text.
+    language_model: fields of transformers' Qwen2Config. rows: of a step; at_once: those computed on at once, whose gradients are added
+    up. steps: that are timed. longest: tokens of the longest sample, the picture's included. text: the median of a pictured sample's
+    tokens of text.
     """
 
     language_model: Mapping[str, int]
     encoders: tuple[EncoderEntry, ...]
     connector: SvaSettings
     rows: int
+    at_once: int
     steps: int
     longest: int
     text: int
@@ -71,40 +73,41 @@ SIZES: dict[str, Size] = {
         _language_model(128, 384, 4, 4, 2, 2048),
         (_vit("test_vit", 96, 16, 64, 1), _vit("test_vit2", 96, 16, 64, 1)),
         SvaSettings(queries=36, width=64, heads=4, in_llm_start=0, in_llm_stride=2, in_llm_count=2),
-        rows=8, steps=16, longest=256, text=32,
+        rows=8, at_once=8, steps=16, longest=256, text=32,
     ),
     "small": Size(
         _language_model(384, 1024, 8, 6, 2, 16_000),
         (_vit("vit_tiny_patch16_224", 192, 16, 192, 1), _vit("vit_small_patch14_dinov2", 168, 14, 384, 1)),
         SvaSettings(queries=144, width=192, heads=6, in_llm_start=0, in_llm_stride=3, in_llm_count=3),
-        rows=4, steps=6, longest=512, text=64,
+        rows=4, at_once=4, steps=6, longest=512, text=64,
     ),
     "medium": Size(
         _language_model(1024, 2816, 16, 16, 4, 64_000),
         (_vit("vit_base_patch16_siglip_384", 384, 16, 768, 0), _vit("vit_base_patch14_dinov2", 336, 14, 768, 1)),
         SvaSettings(queries=576, width=512, heads=8, depth=2, in_llm_start=0, in_llm_stride=3, in_llm_count=5),
-        rows=8, steps=24, longest=2048, text=250,
+        rows=16, at_once=16, steps=16, longest=2048, text=250,
     ),
     "large": Size(
         _language_model(1536, 8960, 28, 12, 2, 151_936),
         (find_encoder("cambrian/sva-siglip-so-384"), _DINOV2_L),
         SvaSettings(queries=576, width=1024, heads=16, depth=3, in_llm_start=0, in_llm_stride=3, in_llm_count=9),
-        rows=8, steps=24, longest=2048, text=250,
+        rows=16, at_once=8, steps=16, longest=2048, text=250,
     ),
 }  # fmt: skip
 
 
 def build_model(size: Size, device: str) -> MultimodalModel:
     """In float32, the same random weights in every process on this kind of device."""
-    from transformers import Qwen2Config, Qwen2ForCausalLM
+    import transformers
 
-    config: Any = Qwen2Config(**size.language_model, tie_word_embeddings=True)
+    library: Any = transformers
+    config = library.Qwen2Config(**size.language_model, tie_word_embeddings=True)
     grids = [GridShape(entry.grid, entry.width) for entry in size.encoders]
     names = tuple(entry.id for entry in size.encoders)
     torch.manual_seed(_SEED)
     with torch.device(device):
         settings = ModelConfig(encoders=names, connector=size.connector, language_model="random weights")
-        return MultimodalModel(settings, Qwen2ForCausalLM(config), grids)
+        return MultimodalModel(settings, library.Qwen2ForCausalLM(config), grids)
 
 
 def build_encoders(size: Size, device: str, computes_in: torch.dtype) -> list[VisionEncoder]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import nn
@@ -34,10 +35,17 @@ class Stopwatch:
         self._last = reached
 
     @contextmanager
-    def around(self, encoders: Sequence[nn.Module]) -> Iterator[None]:
+    def around(self, encoders: Sequence[nn.Module]) -> Generator[None]:
         """Meanwhile what an encoder does counts as "encode", and what was done before it as "data"."""
-        hooks = [one.register_forward_pre_hook(lambda *_: self.lap("data")) for one in encoders]
-        hooks += [one.register_forward_hook(lambda *_: self.lap("encode")) for one in encoders]
+
+        def before(*_: Any) -> None:
+            self.lap("data")
+
+        def behind(*_: Any) -> None:
+            self.lap("encode")
+
+        hooks = [one.register_forward_pre_hook(before) for one in encoders]
+        hooks += [one.register_forward_hook(behind) for one in encoders]
         try:
             yield
         finally:

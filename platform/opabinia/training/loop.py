@@ -99,7 +99,9 @@ def train_stage(
                 f"stages: {stage.name} has data for {number - 1} of its {stage.steps} steps; give it more samples"
             )
         with advising(lambda: watch.memory):
-            laid_out = [trained.placing.laid_out(part, features.of_batch(part)) for part in streamed.parts]
+            # Frozen encoders compute as the rest of the forward pass does.
+            with trained.backend.autocast():
+                laid_out = [trained.placing.laid_out(part, features.of_batch(part)) for part in streamed.parts]
             ready = time.perf_counter()
             measured = _gradients(trained, laid_out)
             norm = _clip(trained.optimiser.parameters, stage.max_grad_norm)
