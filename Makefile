@@ -76,5 +76,6 @@ $(XLA_INSTALLED): pyproject.toml constraints.txt
 	@$(XLA_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c $(XLA_VENV)/constraints.txt -e '.[tpu-xla]' pytest
 	@touch $@
 
-test-xla: $(XLA_INSTALLED)
-	@PJRT_DEVICE=CPU OMP_NUM_THREADS=1 $(XLA_VENV)/bin/python -m pytest tests/xla $(ARGS)
+# Runs that are cut off here go on there, and the other way round: both environments are needed.
+test-xla: setup $(XLA_INSTALLED)
+	@OPABINIA_PYTHON=$(BIN)/python PJRT_DEVICE=CPU OMP_NUM_THREADS=1 $(XLA_VENV)/bin/python -m pytest tests/xla $(ARGS)

@@ -1,13 +1,15 @@
-"""One small training run on the slice of a cluster of its own, or on this machine's CPU:
-python -m tests.xla.small_run FOLDER '{"hardware": "xla", "count": 2}'
+"""One small training run, on the TPU slice of a cluster of its own or on this machine's CPU:
+python -m tests.xla.small_run FOLDER NAME '{"hardware": "xla", "count": 2}'
 
-The settings are those of the experiment's workers. Appends the curve of every report to FOLDER/curve.jsonl, and how many programs XLA
-has compiled after every step to FOLDER/compiled.
+The settings are those of the experiment's workers. Runs of one FOLDER train on the same data; what is the run's alone goes to
+FOLDER/NAME: the curve of every report to curve.jsonl, and, of every host of the slice, its devices and the number of programs that it
+had compiled after each step to host-0.json and host-1.json.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -22,7 +24,7 @@ from opabinia.training import launch
 from tests.e2e.small_run import Curves, small_experiment
 from tests.xla.slices import cluster_of_slices
 
-KEPT = 4
+KEPT_EVERY = 4
 MODEL: dict[str, Any] = {
     "encoders": ["burgess/caption-vit", "burgess/dense-convnext"],
     "connector": {"type": "sva", "queries": 16, "in_llm_count": 2},
@@ -30,38 +32,39 @@ MODEL: dict[str, Any] = {
 
 
 def experiment(folder: Path, workers: dict[str, Any]) -> Experiment:
-    """The small one, with two encoders and SVA inside the language model too; every `KEPT` steps a checkpoint stays."""
-    small = small_experiment(folder, {"workers": workers, "checkpoints": {"keep_every_steps": KEPT}})
+    """The small one, with two encoders and SVA inside the language model too."""
+    small = small_experiment(folder, {"workers": workers, "checkpoints": {"keep_every_steps": KEPT_EVERY}})
     return Experiment.model_validate(small.model_dump(mode="json") | MODEL)
 
 
 def train_and_count(settings: dict[str, Any]) -> None:
     """`train_worker`, writing down after every step how many programs there are."""
     from opabinia.training import worker
+    from opabinia.training.backends.xla import count_compilations
     from opabinia.training.checkpointing.checkpoints import Checkpoints
 
-    folder = Path(settings["state"]).parents[2]
+    file = Path(settings["state"]).parents[2] / f"host-{os.environ['TPU_WORKER_ID']}.json"
+    compiled: list[int] = []
 
     class Counting(Checkpoints):
         def is_due(self, step: int, **wishes: bool) -> bool:
-            from opabinia.training.backends.xla import count_compilations
-
-            with (folder / "compiled").open("a") as handle:
-                handle.write(f"{step} {count_compilations()}\n")
+            compiled.append(count_compilations())
+            devices = int(os.environ["CPU_NUM_DEVICES"])
+            file.write_text(json.dumps({"devices": devices, "compiled": compiled}))
             return super().is_due(step, **wishes)
 
     worker.Checkpoints = Counting
     worker.train_worker(settings)
 
 
-def main(folder: Path, workers: dict[str, Any]) -> None:
-    on_xla = workers["hardware"] == "xla"
-    if on_xla:
+def main(folder: Path, name: str, workers: dict[str, Any]) -> None:
+    on_slice = workers["hardware"] == "xla"
+    if on_slice:
         launch._train = train_and_count
-    with cluster_of_slices("slice") if on_xla else _this_machine():
+    with cluster_of_slices("slice") if on_slice else _this_machine():
         settings = experiment(folder, workers)
         run = single_run(settings, prepare(settings, settings.encoders))
-        launch.launch(run, folder / "runs", [Curves(folder / "curve.jsonl")])
+        launch.launch(run, folder / name / "runs", [Curves(folder / name / "curve.jsonl")])
 
 
 def _this_machine() -> AbstractContextManager[Any]:
@@ -69,4 +72,4 @@ def _this_machine() -> AbstractContextManager[Any]:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), json.loads(sys.argv[2]))
+    main(Path(sys.argv[1]), sys.argv[2], json.loads(sys.argv[3]))

@@ -8,10 +8,12 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from opabinia.training.backends.xla_shards import gathered
+
 
 def sum_on_host(value: Tensor) -> Tensor:
     """The sum of every worker's `value`, on the same device; waits for the device and for the slowest worker."""
-    held = value.detach().cpu()
+    held = gathered(value) if value.device.type == "xla" else value.detach().cpu()
     dist.all_reduce(held)
     return held.to(value.device)
 

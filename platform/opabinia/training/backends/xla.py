@@ -22,6 +22,7 @@ from opabinia.training.backends.backend import Batch
 from opabinia.training.backends.config import HardwareConfig
 from opabinia.training.backends.exchange import mean_gradients_on_host, sum_on_host
 from opabinia.training.backends.tensors import map_tensors, move_module
+from opabinia.training.backends.xla_shards import gathered, is_split
 
 _AXIS = "data"
 
@@ -92,7 +93,7 @@ class XlaBackend:
         return torch.device("cpu")
 
     def whole(self, tensor: Tensor) -> Tensor:
-        return tensor.detach().cpu()
+        return gathered(tensor) if is_split(tensor) else tensor.detach().cpu()
 
     def finish_step(self) -> None:
         import_module("torch_xla").sync()

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from opabinia.training.backends.xla_shards import is_split, split_like
 from opabinia.training.checkpointing.table import StoredTensor
 
 Groups = list[dict[str, Any]]
@@ -94,6 +95,7 @@ def _like(present: Any, saved: Any) -> Any:
 
 
 def _room(parameter: nn.Parameter, stored: StoredTensor) -> Tensor:
-    if tuple(parameter.shape) == stored.shape:
-        return torch.empty_like(parameter, dtype=stored.torch_dtype, requires_grad=False)
-    return torch.empty(stored.shape, dtype=stored.torch_dtype)
+    if tuple(parameter.shape) != stored.shape:
+        return torch.empty(stored.shape, dtype=stored.torch_dtype)
+    room = torch.empty_like(parameter, dtype=stored.torch_dtype, requires_grad=False)
+    return split_like(room, parameter) if is_split(parameter) else room

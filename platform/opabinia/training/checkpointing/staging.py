@@ -12,6 +12,7 @@ from torch.distributed.checkpoint.metadata import Metadata, MetadataIndex, Stora
 from torch.distributed.checkpoint.planner import SavePlan, WriteItem
 from torch.distributed.tensor import DTensor
 
+from opabinia.training.backends.xla_shards import gathered, is_split
 from opabinia.training.checkpointing.group import Workers
 
 
@@ -26,7 +27,7 @@ class StagedTensors(DefaultSavePlanner):
     def __init__(self, shared: Mapping[str, Tensor], own: Mapping[str, Tensor], workers: Workers) -> None:
         super().__init__(flatten_state_dict=False, flatten_sharded_tensors=False)
         self._names = frozenset(shared)
-        tensors: dict[str, Any] = {**share_of(shared, workers.rank, workers.count), **own}
+        tensors: dict[str, Any] = {**_whole(shared, share_of(shared, workers.rank, workers.count)), **own}
         super().set_up_planner(tensors, None, workers.is_first)
         self._plan = super().create_local_plan()
         self._copies: dict[MetadataIndex, Tensor] = {}
@@ -66,6 +67,16 @@ def share_of(tensors: Mapping[str, Tensor], rank: int, count: int) -> dict[str, 
     plain = [name for name, tensor in tensors.items() if not isinstance(tensor, DTensor)]
     mine = set(sorted(plain, key=lambda name: (tensors[name].numel(), name))[rank::count])
     return {name: tensor for name, tensor in tensors.items() if isinstance(tensor, DTensor) or name in mine}
+
+
+def _whole(shared: Mapping[str, Tensor], mine: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """`mine`, with all of those that PyTorch/XLA has split over chips, which takes every worker."""
+    whole = dict(mine)
+    for name in filter(lambda name: is_split(shared[name]), shared):
+        found = gathered(shared[name])
+        if name in mine:
+            whole[name] = found
+    return whole
 
 
 def _to_host(tensor: Tensor) -> Tensor:
