@@ -90,6 +90,9 @@ def stop_in_a_write(driver: Driver, folder: Path) -> tuple[psutil.Process, Path]
 
     def is_in_a_write() -> bool:
         for written in state_of(folder).glob("step-*"):
+            # One that a later checkpoint has replaced loses its manifest first, too.
+            if int(written.name.split("-")[1]) <= saved_step(folder):
+                continue
             if any(written.glob("*.safetensors*")) and not (written / "manifest.json").exists():
                 worker.send_signal(signal.SIGSTOP)
                 if (written / "manifest.json").exists() or not written.exists():
