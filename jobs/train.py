@@ -44,8 +44,8 @@ def _train(experiment: Experiment, resume: str | None) -> None:
     from opabinia.tracking.mlflow_runs import open_sweep, run_page
     from opabinia.training.inputs import load_inputs
 
-    folder = new_run_folder(experiment) if resume is None else cut_off_run_folder(experiment, resume)
     join_ray()
+    folder = new_run_folder(experiment) if resume is None else cut_off_run_folder(experiment, resume)
     run = single_run(experiment, prepare(experiment, experiment.encoders))
     tracking = experiment.tracking
     tracked = open_sweep(

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,14 +39,6 @@ def run_job(folder: Path, uri: str, *flags: str, job: str = "sweep_encoders.py")
     command = [sys.executable, str(ROOT / "jobs" / job), "--tracking.uri", uri, *flags]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=600)
     return Finished(done.returncode, done.stdout, done.stderr)
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
-    server = MlflowServer(tmp_path_factory.mktemp("mlflow"))
-    server.start()
-    yield server
-    server.stop()
 
 
 @pytest.fixture(scope="module")

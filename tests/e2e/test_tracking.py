@@ -40,16 +40,6 @@ from tests.tracking.specimens import row
 pytestmark = pytest.mark.e2e
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
-    running = MlflowServer(tmp_path_factory.mktemp("mlflow"))
-    try:
-        running.start()
-        yield running
-    finally:
-        running.stop()
-
-
 @pytest.fixture
 def client(server: MlflowServer) -> MlflowClient:
     return MlflowClient(server.uri, server.uri)

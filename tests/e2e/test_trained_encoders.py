@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,14 +36,6 @@ ALONE_STEPS = 8
 PREALIGN = {"name": "prealign", "data": "instruction", "alone": "each", "trains": ["connector", "encoders"]}
 JOINT = {"name": "joint", "data": "instruction", "trains": ["connector", "language_model", "encoders"]}
 PATIENCE_S = 300
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
-    server = MlflowServer(tmp_path_factory.mktemp("mlflow"))
-    server.start()
-    yield server
-    server.stop()
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import ray.train
 import torch
 from transformers import PreTrainedTokenizerFast
 
+from opabinia.data.streaming.batching import PackedBatches
 from opabinia.data.streaming.plan import Share
 from opabinia.encoders.loading import load_learning_encoder
 from opabinia.models.activation_checkpointing import checkpoint_activations
@@ -89,7 +90,8 @@ def _learner(run: RunConfig) -> Learner:
         add_adapters(language_model, run.model.lora)
     model = MultimodalModel(run.model, language_model)
     check_head(language_model)
-    model.check_packing()
+    if any(isinstance(stage.batching, PackedBatches) for stage in run.stages):
+        model.check_packing()
     encoders = {name: load_learning_encoder(name) for name in learning_encoders(run.stages, run.model.encoders)}
     checkpoint_activations(model, run.activation_checkpointing, encoders.values())
     return Learner(model, encoders, models_alone(model, run.stages, run.seed))

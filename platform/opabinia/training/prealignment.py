@@ -9,7 +9,7 @@ import torch
 from connectors.settings.mlp import MlpSettings
 from opabinia.models.multimodal import MultimodalModel
 from opabinia.models.multimodal_config import ModelConfig
-from opabinia.training.stages import StageConfig
+from opabinia.training.stages import StageConfig, stage_seed
 
 
 def models_alone(model: MultimodalModel, stages: Sequence[StageConfig], seed: int) -> dict[int, MultimodalModel]:
@@ -19,7 +19,7 @@ def models_alone(model: MultimodalModel, stages: Sequence[StageConfig], seed: in
     the run starts, so that hardware can shard all that a run trains as one. Raises ValueError like `model_alone`.
     """
     return {
-        number: model_alone(model, stage.alone, seed * 1000 + number)
+        number: model_alone(model, stage.alone, stage_seed(seed, number))
         for number, stage in enumerate(stages)
         if stage.alone is not None
     }

@@ -151,6 +151,11 @@ def warmup_length(stage: StageConfig) -> int:
     return math.ceil(stage.warmup * stage.steps) if stage.warmup_steps is None else stage.warmup_steps
 
 
+def stage_seed(seed: int, place: int) -> int:
+    """Of what is drawn for stage number `place` of a run with this seed, the same in every attempt."""
+    return seed * 1000 + place
+
+
 def rows_at_once(stage: StageConfig, workers: int) -> int:
     """How many rows a worker computes on at once: the largest equal parts of its share that per_device_batch allows.
 

@@ -28,7 +28,7 @@ from opabinia.training.progress import Progress, resumed
 from opabinia.training.reporting import report
 from opabinia.training.run import RunConfig
 from opabinia.training.skipped_steps import SkippedSteps
-from opabinia.training.stages import StageConfig, rows_at_once
+from opabinia.training.stages import StageConfig, rows_at_once, stage_seed
 
 
 def train_worker(settings: dict[str, Any]) -> None:
@@ -119,16 +119,11 @@ def _watch(parts: Parts, progress: Progress) -> Watch:
     return Watch(Guard.from_state(run.guard, progress.guard), skipped, memory)
 
 
-def _seed(run: RunConfig, place: int) -> int:
-    """Of what is drawn for one stage."""
-    return run.seed * 1000 + place
-
-
 def _plan(parts: Parts, place: int) -> StreamPlan:
     stage = parts.run.stages[place]
     return StreamPlan(
         open_audited(parts.inputs.audits[stage.data]),
-        seed=_seed(parts.run, place),
+        seed=stage_seed(parts.run.seed, place),
         batch=stage.batch,
         batching=stage.batching,
         visual_tokens=parts.learner.active.layout.lengths(1, None)[0],
