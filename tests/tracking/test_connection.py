@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from opabinia.tracking.connection import ServerAwayError, wait_for_server
+from opabinia.tracking.connection import ServerAwayError, call, wait_for_server
 
 
 class Health(BaseHTTPRequestHandler):
@@ -16,7 +16,7 @@ class Health(BaseHTTPRequestHandler):
     statuses: list[int] = []  # noqa: RUF012
 
     def do_GET(self) -> None:
-        assert self.path == "/health"
+        assert self.path == "/health" or self.path.startswith("/api/")
         self.send_response(self.statuses.pop(0) if len(self.statuses) > 1 else self.statuses[0])
         self.end_headers()
 
@@ -44,6 +44,14 @@ def test_a_server_that_comes_back_is_waited_for(server: str) -> None:
 def test_a_server_that_refuses_is_there(server: str) -> None:
     Health.statuses = [401]
     wait_for_server(server, patience_s=0)
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_server_that_asks_who_we_are_is_one_line_that_says_how_to_tell(server: str, status: int) -> None:
+    Health.statuses = [200, status]
+    with pytest.raises(ValueError, match=rf"tracking\.uri: the server at {server} does not let us in; set MLFLOW_") as no:
+        call(server, lambda client: client.get_experiment_by_name("sweep"))
+    assert "\n" not in str(no.value)
 
 
 def test_a_server_that_stays_away_is_one_line_that_says_where_and_what_to_do(server: str) -> None:

@@ -21,6 +21,7 @@ PATIENCE_S = 30.0
 _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 3.0
 _GATEWAY_ERRORS = frozenset({502, 503, 504})
+_NOT_ALLOWED = frozenset({401, 403})
 
 
 class ServerAwayError(ValueError):
@@ -30,14 +31,20 @@ class ServerAwayError(ValueError):
 def call(uri: str, action: Callable[[MlflowClient], Result], *, patience_s: float = PATIENCE_S) -> Result:
     """Run `action` against the server, after waiting for it with growing pauses.
 
-    Raises ServerAwayError when the server stays away, and whatever MLflow raises when it refuses the action.
+    Raises ServerAwayError when the server stays away, ValueError when it does not let us in, and whatever MLflow raises when it
+    refuses the action for another reason.
     """
     from mlflow.exceptions import MlflowException
 
     wait_for_server(uri, patience_s)
     try:
         return action(_client(uri))
-    except MlflowException:
+    except MlflowException as error:
+        if error.get_http_status_code() in _NOT_ALLOWED:
+            raise ValueError(
+                f"tracking.uri: the server at {uri} does not let us in; set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or "
+                "MLFLOW_TRACKING_TOKEN, in the environment of the job and its cluster, or correct the address"
+            ) from None
         # MLflow has retried for minutes by now; say plainly what happened rather than show its connection trace.
         if not _answers(uri):
             raise _away(uri) from None
