@@ -31,14 +31,14 @@ from opabinia.models.head import check_head
 from opabinia.models.learner import LOSS_POSITIONS, Learner
 from opabinia.models.multimodal import MultimodalModel
 from opabinia.training.backends.backend import Backend
-from opabinia.training.guard import Guard
-from opabinia.training.guard_config import GuardConfig
 from opabinia.training.loop import Trained, Watch, train_stage
-from opabinia.training.memory_estimate import memory_facts
-from opabinia.training.optimiser import build_optimiser, set_learning
+from opabinia.training.memory.estimate import memory_facts
+from opabinia.training.optimisation.optimiser import build_optimiser, set_learning
 from opabinia.training.placing import Placing
-from opabinia.training.skipped_steps import SkippedSteps
-from opabinia.training.stages import StageConfig
+from opabinia.training.recipe.stages import StageConfig
+from opabinia.training.safeguards.guard import Guard
+from opabinia.training.safeguards.guard_config import GuardConfig
+from opabinia.training.safeguards.skipped_steps import SkippedSteps
 from opabinia.training.visual_features import FreshFeatures, StoredFeatures, VisualFeatures
 
 _NOWHERE = StreamPosition(window=0, unit=0, epoch=0, shard=0, offset=0, seed=0, data="")

@@ -56,7 +56,7 @@ def _cache(settings: CacheSettings) -> None:
 def _encoders(experiment: Experiment) -> tuple[str, ...]:
     """Every encoder that any run reads and none trains. Raises ValueError for an unknown one, or when there is none."""
     from opabinia.preparation import check_encoders, check_sweep
-    from opabinia.training.learning_encoders import frozen_encoders
+    from opabinia.training.recipe.learning_encoders import frozen_encoders
 
     check_encoders(experiment.encoders, "encoders")
     swept = check_sweep(experiment) if experiment.sweep else ()

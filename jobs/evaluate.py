@@ -28,7 +28,7 @@ def main(argv: Sequence[str]) -> None:
 def _evaluate(settings: EvaluateSettings) -> None:
     from opabinia.evaluation.table import render_table
     from opabinia.models.answering import load_answerer
-    from opabinia.training.scorer import open_scorer
+    from opabinia.training.reports.scorer import open_scorer
     from opabinia.winner import fetch_winner
 
     scorer = open_scorer(settings.benchmark)

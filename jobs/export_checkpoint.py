@@ -36,7 +36,7 @@ def _export(settings: ExportSettings) -> None:
     from opabinia.models.cambrian.write import write_cambrian
     from opabinia.models.huggingface.export import write_huggingface
     from opabinia.models.opening import open_checkpoint
-    from opabinia.training.card import model_card
+    from opabinia.training.reports.card import model_card
     from opabinia.winner import fetch_winner
 
     source = settings.checkpoint or fetch_winner(settings)

@@ -21,10 +21,10 @@ from opabinia.serving.config import ServingConfig
 from opabinia.sweeps.space import SweepConfig
 from opabinia.tracking.config import TrackingConfig
 from opabinia.training.checkpointing.config import CheckpointConfig
-from opabinia.training.guard_config import GuardConfig
-from opabinia.training.presets import Recipe, with_recipe
+from opabinia.training.recipe.presets import Recipe, with_recipe
+from opabinia.training.recipe.stages import WrittenStage
 from opabinia.training.run import WorkersConfig
-from opabinia.training.stages import WrittenStage
+from opabinia.training.safeguards.guard_config import GuardConfig
 
 
 class Experiment(Config):

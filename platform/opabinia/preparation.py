@@ -16,7 +16,7 @@ from opabinia.storage.addresses import absolute_address
 from opabinia.storage.atomic import whole_folder
 from opabinia.sweeps.space import trials
 from opabinia.training.inputs import TrainingInputs, save_inputs
-from opabinia.training.learning_encoders import frozen_encoders
+from opabinia.training.recipe.learning_encoders import frozen_encoders
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast

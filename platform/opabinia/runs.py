@@ -10,8 +10,8 @@ from opabinia.models.connector_config import ConnectorConfig
 from opabinia.models.multimodal_config import ModelConfig
 from opabinia.sweeps.space import trials
 from opabinia.training.inputs import load_inputs
+from opabinia.training.recipe.stages import stages_of_run
 from opabinia.training.run import RunConfig
-from opabinia.training.stages import stages_of_run
 
 
 def single_run(experiment: Experiment, inputs: Path) -> RunConfig:

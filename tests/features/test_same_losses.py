@@ -26,7 +26,7 @@ from opabinia.features.precision import Precision
 from opabinia.features.table import FeatureReader
 from opabinia.models.answering import EncodedPictures
 from opabinia.training.loop import train_stage
-from opabinia.training.stages import StageConfig
+from opabinia.training.recipe.stages import StageConfig
 from opabinia.training.visual_features import FreshFeatures, StoredFeatures, VisualFeatures
 from tests.features.writing import write_table
 from tests.models.small import ENCODERS, small_model, tokenizer

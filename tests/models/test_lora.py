@@ -29,7 +29,7 @@ from opabinia.models.lora import (
 from opabinia.models.lora_config import LoraSettings
 from opabinia.models.multimodal import MultimodalModel
 from opabinia.models.multimodal_config import ModelConfig
-from opabinia.training.optimiser import build_optimiser
+from opabinia.training.optimisation.optimiser import build_optimiser
 from tests.models.small import ENCODERS, LANGUAGE_MODEL, random_features, small_model, tokenizer
 from tests.training.stages import stage
 

@@ -24,7 +24,7 @@ from opabinia.models.language_models import load_language_model, load_tokenizer
 from opabinia.models.multimodal import MultimodalModel
 from opabinia.models.multimodal_config import ModelConfig
 from opabinia.training.loop import train_stage
-from opabinia.training.stages import StageConfig
+from opabinia.training.recipe.stages import StageConfig
 from tests.models.small import ENCODERS, random_features
 from tests.training.test_loop import FixedFeatures
 from tests.training.watching import alone, watching

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from opabinia.training.stages import StageConfig, WrittenStage
+from opabinia.training.recipe.stages import StageConfig, WrittenStage
 
 _LEAST = {"name": "s", "data": "d", "trains": ("connector",), "batch": 4, "lr": 1e-3, "base_batch": 4}
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -21,12 +21,12 @@ from opabinia.data.records import Turn
 from opabinia.data.streaming.plan import StreamPosition
 from opabinia.data.streaming.stream import Part, Streamed
 from opabinia.models.multimodal import MultimodalModel
-from opabinia.training.guard_config import GuardConfig
-from opabinia.training.learning_rate import rate_factor
 from opabinia.training.loop import Step, train_stage
-from opabinia.training.optimiser import build_optimiser
-from opabinia.training.stages import Part as ModelPart
-from opabinia.training.stages import StageConfig
+from opabinia.training.optimisation.learning_rate import rate_factor
+from opabinia.training.optimisation.optimiser import build_optimiser
+from opabinia.training.recipe.stages import Part as ModelPart
+from opabinia.training.recipe.stages import StageConfig
+from opabinia.training.safeguards.guard_config import GuardConfig
 from opabinia.training.worker import report_steps
 from tests.models.small import random_features, small_model, tokenizer
 from tests.training.watching import alone, watching
@@ -74,10 +74,11 @@ def train(
     folder: str | None = None,
     guard: GuardConfig | None = None,
     batches: int | None = None,
+    given: Iterable[Streamed] | None = None,
 ) -> Iterator[Step]:
     model = model or small_model(SvaSettings())
     watch = watching(model, config, folder, guard)
-    given = [batch()] * (batches or config.steps)
+    given = given or [batch()] * (batches or config.steps)
     return train_stage(alone(model, config), config, given, features or FixedFeatures(), watch)
 
 
@@ -142,6 +143,19 @@ def test_too_many_skipped_steps_end_the_run_with_a_reason(tmp_path: Path) -> Non
 def test_data_that_end_too_early_are_said_so() -> None:
     with pytest.raises(ValueError, match="s has data for 1 of its 4 steps"):
         list(train(stage(), batches=1))
+
+
+def test_the_next_batch_is_fetched_while_a_step_is_computed_and_none_is_fetched_in_vain() -> None:
+    fetched: list[int] = []
+
+    def counted() -> Iterator[Streamed]:
+        for number in range(1, 100):
+            fetched.append(number)
+            given = batch()
+            yield replace(given, position=given.position.model_copy(update={"unit": number}))
+
+    ahead = [(step.position.unit, fetched[-1]) for step in train(stage(steps=3), given=counted())]
+    assert ahead == [(1, 2), (2, 3), (3, 3)]
 
 
 @given(steps=st.integers(1, 500), warmup=st.floats(0, 0.9), schedule=st.sampled_from(["cosine", "constant"]))

@@ -12,7 +12,7 @@ from opabinia.encoders.catalogue import CATALOGUE
 from opabinia.encoders.loading import VisionEncoder, load_learning_encoder
 from opabinia.models.lora_config import LoraSettings
 from opabinia.models.multimodal import MultimodalModel
-from opabinia.training.optimiser import build_optimiser
+from opabinia.training.optimisation.optimiser import build_optimiser
 from opabinia.training.prealignment import model_alone
 from tests.models.small import ENCODERS, random_features, small_model
 from tests.training.stages import stage

@@ -29,9 +29,9 @@ from opabinia.training.backends.backend import Backend
 from opabinia.training.backends.choose import open_backend
 from opabinia.training.backends.config import HardwareConfig
 from opabinia.training.loop import Trained, train_stage
-from opabinia.training.optimiser import build_optimiser, set_learning
+from opabinia.training.optimisation.optimiser import build_optimiser, set_learning
 from opabinia.training.placing import Placing
-from opabinia.training.scored_model import scored_model
+from opabinia.training.reports.scored_model import scored_model
 from tests.models.small import ENCODERS, small_model, tokenizer
 from tests.training.stages import stage
 from tests.training.watching import watching

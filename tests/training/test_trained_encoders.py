@@ -22,12 +22,12 @@ from opabinia.models.learner import Learner
 from opabinia.training.checkpointing.checkpoints import Checkpoints
 from opabinia.training.checkpointing.config import CheckpointConfig
 from opabinia.training.checkpointing.state import TrainingState
-from opabinia.training.groups import model_parts, parameter_groups
 from opabinia.training.inputs import TrainingInputs
-from opabinia.training.learning_encoders import learning_encoders
+from opabinia.training.optimisation.groups import model_parts, parameter_groups
 from opabinia.training.placing import Placing
 from opabinia.training.prealignment import models_alone
-from opabinia.training.stages import StageConfig
+from opabinia.training.recipe.learning_encoders import learning_encoders
+from opabinia.training.recipe.stages import StageConfig
 from opabinia.training.visual_features import RunFeatures, open_features
 from tests.models.small import ENCODERS, small_model, tokenizer
 from tests.training.pictured import paint, part_of, prompts_of

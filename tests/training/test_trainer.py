@@ -16,7 +16,7 @@ from ray.train.v2.api.exceptions import PreemptionError, WorkerGroupError
 from ray.train.v2.api.preemption import PreemptionInfo
 
 from opabinia.training import trainer
-from opabinia.training.lasting import LastingError
+from opabinia.training.safeguards.lasting import LastingError
 from opabinia.training.trainer import Failures, Noticed, Sharing, Trainer
 
 NODES = {"a": {"CPU": 2.0}, "b": {"CPU": 1.0}, "c": {"CPU": 3.0}}

@@ -8,14 +8,14 @@ from opabinia.models.learner import Learner
 from opabinia.models.multimodal import MultimodalModel
 from opabinia.training.backends.choose import open_backend
 from opabinia.training.backends.config import HardwareConfig
-from opabinia.training.guard import Guard
-from opabinia.training.guard_config import GuardConfig
 from opabinia.training.loop import Trained, Watch
-from opabinia.training.memory_estimate import memory_facts
-from opabinia.training.optimiser import build_optimiser
+from opabinia.training.memory.estimate import memory_facts
+from opabinia.training.optimisation.optimiser import build_optimiser
 from opabinia.training.placing import Placing
-from opabinia.training.skipped_steps import SkippedSteps
-from opabinia.training.stages import StageConfig
+from opabinia.training.recipe.stages import StageConfig
+from opabinia.training.safeguards.guard import Guard
+from opabinia.training.safeguards.guard_config import GuardConfig
+from opabinia.training.safeguards.skipped_steps import SkippedSteps
 
 
 def watching(

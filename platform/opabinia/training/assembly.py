@@ -21,11 +21,12 @@ from opabinia.training.backends.backend import Backend
 from opabinia.training.backends.choose import open_backend
 from opabinia.training.backends.config import Hardware
 from opabinia.training.inputs import TrainingInputs, load_inputs
-from opabinia.training.learning_encoders import learning_encoders
 from opabinia.training.prealignment import models_alone
+from opabinia.training.recipe.learning_encoders import learning_encoders
+from opabinia.training.reports.scored_model import ScoredModel, scored_model
+from opabinia.training.reports.scorer import Scorer, open_scorer
 from opabinia.training.run import RunConfig
-from opabinia.training.scored_model import ScoredModel, scored_model
-from opabinia.training.scorer import Scorer, open_scorer
+from opabinia.training.untrained import untrained_modules
 from opabinia.training.visual_features import RunFeatures, open_features
 
 
@@ -42,6 +43,8 @@ class Parts:
     scored: ScoredModel
     backend: Backend
     share: Share
+    untrained: list[dict[str, str]]
+    """See `untrained_modules`."""
     state: str
     """The address below which the run's state is saved."""
 
@@ -54,6 +57,7 @@ def assemble(run: RunConfig, hardware: Hardware, state: str) -> Parts:
     backend = open_backend(hardware, run.workers)
     inputs = load_inputs(run.inputs)
     learner = _learner(run)
+    untrained = untrained_modules(learner, run.stages)
     scored = scored_model(learner, backend, share.worker)
     backend.place(learner)
     if run.workers.compiled and not backend.static_shapes:
@@ -79,6 +83,7 @@ def assemble(run: RunConfig, hardware: Hardware, state: str) -> Parts:
         scored=scored,
         backend=backend,
         share=share,
+        untrained=untrained,
         state=state,
     )
 

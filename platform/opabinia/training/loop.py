@@ -15,14 +15,14 @@ from opabinia.data.streaming.plan import StreamPosition
 from opabinia.data.streaming.stream import Part, Streamed
 from opabinia.models.places import Places
 from opabinia.training.backends.backend import Backend
-from opabinia.training.guard import Guard, Verdict
-from opabinia.training.lasting import LastingError
-from opabinia.training.memory_estimate import MemoryFacts
-from opabinia.training.optimiser import Optimiser, learning_rates
-from opabinia.training.out_of_memory import advising
+from opabinia.training.memory.estimate import MemoryFacts
+from opabinia.training.memory.out_of_memory import advising
+from opabinia.training.optimisation.optimiser import Optimiser, learning_rates
 from opabinia.training.placing import Placing
-from opabinia.training.skipped_steps import ROW_COLUMNS, SkippedPart, SkippedSteps
-from opabinia.training.stages import StageConfig
+from opabinia.training.recipe.stages import StageConfig
+from opabinia.training.safeguards.guard import Guard, Verdict
+from opabinia.training.safeguards.lasting import LastingError
+from opabinia.training.safeguards.skipped_steps import ROW_COLUMNS, SkippedPart, SkippedSteps
 from opabinia.training.visual_features import VisualFeatures
 
 
@@ -31,7 +31,8 @@ class Step:
     """One step: `number` counts from 1, `loss` is the mean over the supervised tokens of all workers.
 
     skipped: why the weights were left as they were, None where they learnt. position: where the data go on after it.
-    padding: the share of this worker's positions that held no token.
+    padding: the share of this worker's positions that held no token. data_seconds: until its batch had come and been laid out, most
+    of which passed while the device computed the step before. step_seconds: from then on, the next batch's among them.
     """
 
     number: int
@@ -67,6 +68,15 @@ class Trained:
 
 
 @dataclass(frozen=True, slots=True)
+class _Batch:
+    """This worker's part of a step's samples, laid out for the device in `seconds` on the host."""
+
+    streamed: Streamed
+    laid_out: list[tuple[Places, list[Tensor]]]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class _Measured:
     """Scalars on the device: the mean loss over the tokens of all workers, and of each part of this worker's batch."""
 
@@ -85,38 +95,48 @@ def train_stage(
 ) -> Iterator[Step]:
     """Train one stage step by step, `done` of which are behind; the caller decides what to do in between (log, score, save, stop).
 
-    The host waits for the device once a step, for what the guard decides by, when all but the optimiser's work is under way.
+    The host waits for the device once a step, for what the guard decides by; until then it lays out the next batch.
     Raises LastingError when the data end before the stage's steps do, when too many steps had to be skipped, and ValueError, saying
     what would help, when memory is short.
     """
     trained.learner.train()
-    stream = iter(batches)
+    stream, upcoming = iter(batches), None
     for number in range(done + 1, stage.steps + 1):
-        started = time.perf_counter()
-        streamed = next(stream, None)
-        if streamed is None:
-            raise LastingError(
-                f"stages: {stage.name} has data for {number - 1} of its {stage.steps} steps; give it more samples"
-            )
         with advising(lambda: watch.memory):
-            # Frozen encoders compute as the rest of the forward pass does.
-            with trained.backend.autocast():
-                laid_out = [trained.placing.laid_out(part, features.of_batch(part)) for part in streamed.parts]
-            ready = time.perf_counter()
-            measured = _gradients(trained, laid_out)
+            batch = upcoming or _next(stream, trained, features)
+            if batch is None:
+                raise LastingError(
+                    f"stages: {stage.name} has data for {number - 1} of its {stage.steps} steps; give it more samples"
+                )
+            started = time.perf_counter()
+            measured = _gradients(trained, batch.laid_out)
             norm = _clip(trained.optimiser.parameters, stage.max_grad_norm)
+            upcoming = _next(stream, trained, features) if number < stage.steps else None
             loss, gradient_norm = _numbers([measured.loss, norm])
         rates = learning_rates(trained.optimiser)
         verdict = watch.guard.judge(loss, gradient_norm)
         if verdict.skips:
-            _record(watch.skipped, number, (loss, gradient_norm), verdict, streamed.parts, measured, trained.backend)
+            parts = batch.streamed.parts
+            _record(watch.skipped, number, (loss, gradient_norm), verdict, parts, measured, trained.backend)
             trained.optimiser.skip()
         else:
             trained.optimiser.step()
         trained.backend.finish_step()
-        padding = _padding([places for places, _ in laid_out])
-        passed = time.perf_counter() - ready
-        yield Step(number, streamed.position, loss, verdict.reason, rates, padding, ready - started, passed)
+        passed = time.perf_counter() - started
+        padding = _padding([places for places, _ in batch.laid_out])
+        yield Step(number, batch.streamed.position, loss, verdict.reason, rates, padding, batch.seconds, passed)
+
+
+def _next(stream: Iterator[Streamed], trained: Trained, features: VisualFeatures) -> _Batch | None:
+    """What the next step trains on; None where the data end."""
+    started = time.perf_counter()
+    streamed = next(stream, None)
+    if streamed is None:
+        return None
+    # Frozen encoders compute as the rest of the forward pass does.
+    with trained.backend.autocast():
+        laid_out = [trained.placing.laid_out(part, features.of_batch(part)) for part in streamed.parts]
+    return _Batch(streamed, laid_out, time.perf_counter() - started)
 
 
 def _padding(batch: Sequence[Places]) -> float:

@@ -9,7 +9,7 @@ import torch
 from connectors.settings.mlp import MlpSettings
 from opabinia.models.multimodal import MultimodalModel
 from opabinia.models.multimodal_config import ModelConfig
-from opabinia.training.stages import StageConfig, stage_seed
+from opabinia.training.recipe.stages import StageConfig, stage_seed
 
 
 def models_alone(model: MultimodalModel, stages: Sequence[StageConfig], seed: int) -> dict[int, MultimodalModel]:

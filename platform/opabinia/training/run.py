@@ -15,8 +15,8 @@ from opabinia.models.activation_checkpointing_config import ActivationCheckpoint
 from opabinia.models.multimodal_config import ModelConfig
 from opabinia.training.backends.config import HardwareConfig
 from opabinia.training.checkpointing.config import CheckpointConfig
-from opabinia.training.guard_config import GuardConfig
-from opabinia.training.stages import StageConfig, rows_at_once
+from opabinia.training.recipe.stages import StageConfig, rows_at_once
+from opabinia.training.safeguards.guard_config import GuardConfig
 
 
 class WorkersConfig(HardwareConfig):

@@ -15,7 +15,7 @@ from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 from ray.train.v2.api.exceptions import PreemptionError, TrainingFailedError, WorkerGroupError
 from ray.train.v2.api.preemption import PreemptionInfo
 
-from opabinia.training.lasting import LastingError
+from opabinia.training.safeguards.lasting import LastingError
 
 
 class Trainer(DataParallelTrainer):

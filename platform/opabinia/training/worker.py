@@ -18,17 +18,17 @@ from opabinia.training.checkpointing.checkpoints import Checkpoints
 from opabinia.training.checkpointing.layout import Checkpoint
 from opabinia.training.checkpointing.manifest import read_manifest
 from opabinia.training.checkpointing.state import TrainingState
-from opabinia.training.guard import Guard
 from opabinia.training.loop import Trained, Watch, train_stage
-from opabinia.training.memory_estimate import memory_facts
-from opabinia.training.optimiser import build_optimiser, set_learning
+from opabinia.training.memory.estimate import memory_facts
+from opabinia.training.optimisation.optimiser import build_optimiser, set_learning
 from opabinia.training.placing import Placing, blanks, static_shape
-from opabinia.training.preemption import Preemption
-from opabinia.training.progress import Progress, resumed
-from opabinia.training.reporting import report
+from opabinia.training.recipe.stages import StageConfig, rows_at_once, stage_seed
+from opabinia.training.reports.progress import Progress, resumed
+from opabinia.training.reports.reporting import report
 from opabinia.training.run import RunConfig
-from opabinia.training.skipped_steps import SkippedSteps
-from opabinia.training.stages import StageConfig, rows_at_once, stage_seed
+from opabinia.training.safeguards.guard import Guard
+from opabinia.training.safeguards.preemption import Preemption
+from opabinia.training.safeguards.skipped_steps import SkippedSteps
 
 
 def train_worker(settings: dict[str, Any]) -> None:
@@ -65,7 +65,8 @@ def _train_stage(
     parts.learner.enter(progress.stage)
     plan = _plan(parts, progress.stage)
     trained = _made_ready(parts, stage, plan)
-    state = TrainingState(parts.learner, trained.optimiser.adamw, trained.optimiser.schedule)
+    optimiser, untrained = trained.optimiser, parts.untrained[progress.stage]
+    state = TrainingState(parts.learner, optimiser.adamw, optimiser.schedule, untrained)
     if latest is not None:
         checkpoints.load(latest, state)
     features = parts.features.only(parts.learner.active.config.encoders)

@@ -15,9 +15,9 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from connectors.settings.mlp import MlpSettings
 from opabinia.models.activation_checkpointing import checkpoint_activations
 from opabinia.models.activation_checkpointing_config import ActivationCheckpointing
-from opabinia.training.memory_estimate import MemoryFacts, Precision, estimate_memory, memory_facts
-from opabinia.training.optimiser import build_optimiser
-from opabinia.training.stages import StageConfig
+from opabinia.training.memory.estimate import MemoryFacts, Precision, estimate_memory, memory_facts
+from opabinia.training.optimisation.optimiser import build_optimiser
+from opabinia.training.recipe.stages import StageConfig
 from tests.models.small import small_model
 
 FACTS = MemoryFacts(

@@ -13,9 +13,9 @@ import pytest
 import torch
 
 from opabinia.cluster.resources import usable_memory_bytes
-from opabinia.training.memory_estimate import MemoryFacts, estimate_memory
-from opabinia.training.out_of_memory import advise, advising
-from opabinia.training.shortage import Shortage, find_shortage
+from opabinia.training.memory.estimate import MemoryFacts, estimate_memory
+from opabinia.training.memory.out_of_memory import advise, advising
+from opabinia.training.memory.shortage import Shortage, find_shortage
 
 GIB = 2**30
 FACTS = MemoryFacts(
@@ -198,8 +198,8 @@ def test_python_without_memory_is_advised_too() -> None:
     script = f"""
 import resource
 from pathlib import Path
-from opabinia.training.memory_estimate import MemoryFacts
-from opabinia.training.out_of_memory import advising
+from opabinia.training.memory.estimate import MemoryFacts
+from opabinia.training.memory.out_of_memory import advising
 pages = int(Path("/proc/self/statm").read_text().split()[0])
 limit = pages * resource.getpagesize() + 2**28
 resource.setrlimit(resource.RLIMIT_AS, (limit, limit))

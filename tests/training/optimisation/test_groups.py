@@ -14,7 +14,7 @@ from torch import nn
 from connectors.settings.mlp import MlpSettings
 from connectors.settings.sva import SvaSettings
 from opabinia.models.multimodal import MultimodalModel
-from opabinia.training.groups import model_parts, parameter_groups
+from opabinia.training.optimisation.groups import model_parts, parameter_groups
 from tests.models.small import ENCODERS, small_model
 from tests.training.stages import stage
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from opabinia.training.learning_rate import peak_learning_rate, rate_factor, scaled_learning_rate
+from opabinia.training.optimisation.learning_rate import peak_learning_rate, rate_factor, scaled_learning_rate
 from tests.training.stages import stage
 
 rates = st.floats(1e-8, 1.0)

@@ -8,7 +8,7 @@ import pytest
 from torch import nn
 
 from connectors.settings.sva import SvaSettings
-from opabinia.training.optimiser import build_optimiser, learning_rates
+from opabinia.training.optimisation.optimiser import build_optimiser, learning_rates
 from tests.models.small import ENCODERS, small_model
 from tests.training.stages import stage
 

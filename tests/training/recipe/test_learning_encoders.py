@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from opabinia.training.learning_encoders import frozen_encoders, learning_encoders
-from opabinia.training.presets import Recipe, preset
-from opabinia.training.stages import EACH, WrittenStage, stages_of_run
+from opabinia.training.recipe.learning_encoders import frozen_encoders, learning_encoders
+from opabinia.training.recipe.presets import Recipe, preset
+from opabinia.training.recipe.stages import EACH, WrittenStage, stages_of_run
 from tests.training.stages import written
 
 A, B, C = "burgess/caption-vit", "burgess/mim-vit", "burgess/dense-convnext"

@@ -10,9 +10,9 @@ from pydantic import model_validator
 
 from opabinia.command_line import parse_settings, settings_text, write_settings
 from opabinia.config import Config
-from opabinia.training.learning_rate import peak_learning_rate
-from opabinia.training.presets import Recipe, preset, with_recipe
-from opabinia.training.stages import WrittenStage, stages_of_run
+from opabinia.training.optimisation.learning_rate import peak_learning_rate
+from opabinia.training.recipe.presets import Recipe, preset, with_recipe
+from opabinia.training.recipe.stages import WrittenStage, stages_of_run
 
 ENCODERS = ("burgess/caption-vit", "burgess/mim-vit")
 RECORDS = {"alignment": 100_000, "instruction": 100_000}

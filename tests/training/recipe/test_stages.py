@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opabinia.training.stages import StageConfig, rows_at_once, stages_of_run, steps_of_epochs, warmup_length
+from opabinia.training.recipe.stages import StageConfig, rows_at_once, stages_of_run, steps_of_epochs, warmup_length
 from tests.training.stages import stage, written
 
 ENCODERS = ("burgess/caption-vit", "burgess/mim-vit")
@@ -130,5 +130,6 @@ def test_parts_of_a_share_are_equal_and_as_large_as_allowed(share: int, workers:
 
 def test_settings_are_read_without_torch() -> None:
     """Whoever asks for --help waits for no library that trains."""
-    code = "import sys, opabinia.training.presets, opabinia.models.lora_config; sys.exit(bool({'torch', 'peft'} & {*sys.modules}))"
+    modules = "opabinia.training.recipe.presets, opabinia.models.lora_config"
+    code = f"import sys, {modules}; sys.exit(bool({{'torch', 'peft'}} & {{*sys.modules}}))"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

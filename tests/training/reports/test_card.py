@@ -13,9 +13,9 @@ from opabinia.evaluation.questions import BenchmarkConfig
 from opabinia.models.checkpoint import save_checkpoint
 from opabinia.models.multimodal_config import ModelConfig
 from opabinia.models.opening import open_checkpoint
-from opabinia.training.card import model_card, record_training
+from opabinia.training.recipe.stages import StageConfig
+from opabinia.training.reports.card import model_card, record_training
 from opabinia.training.run import RunConfig, WorkersConfig
-from opabinia.training.stages import StageConfig
 from tests.evaluation.specimens import report, scores
 from tests.models.small import ENCODERS, LANGUAGE_MODEL, small_model, tokenizer
 

@@ -6,8 +6,8 @@ import json
 
 from opabinia.data.streaming.plan import StreamPosition
 from opabinia.training.loop import Step
-from opabinia.training.progress import Progress, resumed
-from opabinia.training.stages import StageConfig
+from opabinia.training.recipe.stages import StageConfig
+from opabinia.training.reports.progress import Progress, resumed
 
 STAGE = StageConfig.model_validate(
     {"name": "s", "data": "d", "trains": ["connector"], "steps": 9, "batch": 4, "lr": 1e-3, "base_batch": 4}

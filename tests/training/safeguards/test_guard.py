@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from opabinia.training.guard import RARE, Guard, Verdict
-from opabinia.training.guard_config import GuardConfig
+from opabinia.training.safeguards.guard import RARE, Guard, Verdict
+from opabinia.training.safeguards.guard_config import GuardConfig
 
 CONFIG = GuardConfig()
 PATIENT = GuardConfig(in_a_row=10**6, in_all=10**6)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from opabinia.training.preemption import Preemption
+from opabinia.training.safeguards.preemption import Preemption
 
 
 class Watcher:

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from opabinia.data.arrow import pa
-from opabinia.training.guard import Verdict
-from opabinia.training.skipped_steps import ROW_COLUMNS, SkippedPart, SkippedSteps
+from opabinia.training.safeguards.guard import Verdict
+from opabinia.training.safeguards.skipped_steps import ROW_COLUMNS, SkippedPart, SkippedSteps
 
 SPIKE = Verdict("the loss is 9, where 2 is usual", None, 2.0, 0.5)
 SAMPLES = [

@@ -14,6 +14,9 @@ from opabinia.training.checkpointing.table import StoredTensor
 
 Groups = list[dict[str, Any]]
 
+# Settings of the hardware, which may be another after loading, and not of what is computed.
+_HOW = frozenset({"foreach", "fused", "capturable"})
+
 
 def parameters_of(model: nn.Module) -> dict[str, nn.Parameter]:
     """By name, those that are shared once, sharded where they are sharded at rest."""
@@ -86,7 +89,7 @@ def _states(model: nn.Module, optimiser: Optimizer) -> dict[str, dict[str, Any]]
 
 def _restored(present: Mapping[str, Any], saved: Mapping[str, Any]) -> dict[str, Any]:
     """The saved settings, tuples where they were tuples; settings that a newer torch added keep their present value."""
-    settings = {key: _like(present.get(key), value) for key, value in saved.items() if key != "params"}
+    settings = {key: _like(present.get(key), value) for key, value in saved.items() if key not in {"params", *_HOW}}
     return {**present, **settings}
 
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from opabinia.models.multimodal import MultimodalModel
-    from opabinia.training.stages import StageConfig
+    from opabinia.training.recipe.stages import StageConfig
 
 Precision = Literal["float32", "bfloat16"]
 

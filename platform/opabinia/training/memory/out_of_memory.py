@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from opabinia.cluster.resources import usable_memory_bytes
-from opabinia.training.memory_estimate import MemoryFacts, estimate_memory
-from opabinia.training.shortage import Shortage, find_shortage
+from opabinia.training.memory.estimate import MemoryFacts, estimate_memory
+from opabinia.training.memory.shortage import Shortage, find_shortage
 
 _MIB, _GIB = 2**20, 2**30
 

@@ -13,8 +13,8 @@ from opabinia.encoders.loading import VisionEncoder
 from opabinia.models.lora import adapters
 from opabinia.models.multimodal import MultimodalModel
 from opabinia.names import unknown
-from opabinia.training.learning_rate import peak_learning_rate
-from opabinia.training.parts import (
+from opabinia.training.optimisation.learning_rate import peak_learning_rate
+from opabinia.training.recipe.parts import (
     CONNECTOR,
     ENCODERS,
     LANGUAGE_MODEL,
@@ -23,7 +23,7 @@ from opabinia.training.parts import (
     encoder_part,
     lineage,
 )
-from opabinia.training.stages import StageConfig
+from opabinia.training.recipe.stages import StageConfig
 
 Group = dict[str, Any]
 """One of an optimiser's groups: its part's name, parameters, peak learning rate and weight decay."""

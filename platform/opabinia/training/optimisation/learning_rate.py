@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from opabinia.training.parts import nearest_of
-from opabinia.training.stages import StageConfig, warmup_length
+from opabinia.training.recipe.parts import nearest_of
+from opabinia.training.recipe.stages import StageConfig, warmup_length
 
 
 def scaled_learning_rate(base_lr: float, batch: int, base_batch: int) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from torch import nn
@@ -10,9 +10,9 @@ from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 
 from opabinia.models.multimodal import MultimodalModel
-from opabinia.training.groups import Group, model_parts, parameter_groups
-from opabinia.training.learning_rate import rate_factor
-from opabinia.training.stages import StageConfig
+from opabinia.training.optimisation.groups import Group, model_parts, parameter_groups
+from opabinia.training.optimisation.learning_rate import rate_factor
+from opabinia.training.recipe.stages import StageConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +51,15 @@ def build_optimiser(
     Call once the model is sharded, for that puts other parameters in place. `encoders`: by catalogue id, those that can learn here.
     Raises ValueError where the stage trains a part that is not there.
     """
-    adamw = AdamW(_groups(model, stage, encoders), betas=stage.betas, eps=stage.eps)
+    groups = _groups(model, stage, encoders)
+    adamw = AdamW(groups, betas=stage.betas, eps=stage.eps, fused=_in_one_kernel(groups))
     return Optimiser(adamw, LambdaLR(adamw, lambda step: rate_factor(stage, step)))
+
+
+def _in_one_kernel(groups: Sequence[Group]) -> bool:
+    """Whether the devices have the kernel that reads and writes every weight once; XLA makes its own of the plain operations."""
+    devices = {parameter.device.type for group in groups for parameter in group["params"]}
+    return bool(devices) and devices <= {"cpu", "cuda"}
 
 
 def _groups(model: MultimodalModel, stage: StageConfig, encoders: Mapping[str, nn.Module] | None) -> list[Group]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from opabinia.training.parts import ENCODERS, encoder_part
-from opabinia.training.stages import EACH, StageSettings
+from opabinia.training.recipe.parts import ENCODERS, encoder_part
+from opabinia.training.recipe.stages import EACH, StageSettings
 
 
 def learning_encoders(stages: Iterable[StageSettings], encoders: Sequence[str]) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from typing import Any, Final, Literal, cast
 from pydantic import BaseModel
 
 from opabinia.names import unknown
-from opabinia.training.stages import EACH, WrittenStage
+from opabinia.training.recipe.stages import EACH, WrittenStage
 
 Recipe = Literal[
     "llava15",

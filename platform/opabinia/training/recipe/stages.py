@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 from opabinia.config import Config
 from opabinia.data.streaming.batching import BatchingConfig, PackedBatches, PlainBatches
 from opabinia.encoders.catalogue import find_encoder
-from opabinia.training.parts import Part, nearest_of
+from opabinia.training.recipe.parts import Part, nearest_of
 
 PositiveRate = Annotated[float, Field(gt=0)]
 Beta = Annotated[float, Field(ge=0, lt=1)]

@@ -10,14 +10,14 @@ from opabinia.encoders.catalogue import CATALOGUE
 from opabinia.evaluation.report import TrialReport, from_json, to_json, vision_gain
 from opabinia.evaluation.table import render_table
 from opabinia.models.language_models import language_model_licence
-from opabinia.training.learning_rate import peak_learning_rate
+from opabinia.training.optimisation.learning_rate import peak_learning_rate
+from opabinia.training.recipe.stages import warmup_length
 from opabinia.training.run import RunConfig
-from opabinia.training.stages import warmup_length
 
 if TYPE_CHECKING:
     from opabinia.data.streaming.plan import StreamPosition
     from opabinia.models.multimodal_config import ModelConfig
-    from opabinia.training.stages import StageConfig
+    from opabinia.training.recipe.stages import StageConfig
 
 _RUN, _REPORT, _POSITION = "run.json", "report.json", "position.json"
 

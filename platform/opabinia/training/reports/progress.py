@@ -9,7 +9,7 @@ from typing import Any
 
 from opabinia.data.streaming.plan import StreamPosition
 from opabinia.training.loop import Step
-from opabinia.training.stages import StageConfig
+from opabinia.training.recipe.stages import StageConfig
 
 
 @dataclass

@@ -15,9 +15,9 @@ from opabinia.models.answering import ModelAnswerer
 from opabinia.models.checkpoint import save_checkpoint
 from opabinia.models.lora import merged
 from opabinia.training.assembly import Parts
-from opabinia.training.card import record_training
-from opabinia.training.progress import Progress
-from opabinia.training.scorer import Scored
+from opabinia.training.reports.card import record_training
+from opabinia.training.reports.progress import Progress
+from opabinia.training.reports.scorer import Scored
 
 
 def report(parts: Parts, progress: Progress) -> None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from opabinia.config import Config
-from opabinia.training.guard_config import GuardConfig
+from opabinia.training.safeguards.guard_config import GuardConfig
 
 RARE = 0.05
 """The share of steps that may be spikes; what is more frequent is usual."""

@@ -11,8 +11,8 @@ from typing import Any
 
 from opabinia.storage.addresses import join_address
 from opabinia.storage.objects import whole_object
-from opabinia.training.guard import Verdict
-from opabinia.training.lasting import LastingError
+from opabinia.training.safeguards.guard import Verdict
+from opabinia.training.safeguards.lasting import LastingError
 
 _LOG = logging.getLogger(__name__)
 

@@ -1,0 +1,1 @@
+"""What training needs of a device, and what to change where that is too much."""

@@ -1,0 +1,1 @@
+"""Parameter groups, their learning rates, and the optimiser with its schedule."""

@@ -1,0 +1,1 @@
+"""What trains in which stage: the parts of a model, the stages, and the published recipes."""
