@@ -79,6 +79,13 @@ def test_encoders_that_all_learn_need_no_table(pictures: dict[str, str], learnin
     assert pixels.shape == (4, 3, 96, 96)
 
 
+def test_only_frozen_encoders_that_are_run_take_memory_for_themselves(table: Path, learning: VisionEncoder) -> None:
+    frozen = sum(weight.numel() * 4 for weight in load_encoder(FROZEN).parameters())
+    assert opened((FROZEN, LEARNS), None, learning).frozen_bytes == frozen
+    assert opened((FROZEN, LEARNS), table, learning).frozen_bytes == 0
+    assert opened((FROZEN,), table).frozen_bytes == 0
+
+
 def test_text_alone_shows_nothing(table: Path, learning: VisionEncoder) -> None:
     assert opened((FROZEN, LEARNS), table, learning).of_batch(text_part()) == []
 

@@ -109,6 +109,14 @@ class RunFeatures:
     def more(self) -> MoreColumns | None:
         return None if self.fresh is None else self.fresh.more
 
+    @property
+    def frozen_bytes(self) -> int:
+        """What the weights of the encoders take that this worker runs and nothing trains."""
+        if self.fresh is None:
+            return 0
+        frozen = [one for one in self.fresh.encoded.encoders if one.entry.id not in self.fresh.learning]
+        return sum(weight.nbytes for encoder in frozen for weight in encoder.parameters())
+
     def of_batch(self, part: Part) -> list[Tensor]:
         return self._in_order([one.of_batch(part) for one in self._sources()]) if part.batch.images else []
 

@@ -111,6 +111,7 @@ def _watch(parts: Parts, progress: Progress) -> Watch:
         tokens=run.data.max_length,
         sharded=run.workers.sharding == "sharded",
         precision=parts.backend.precision,
+        encoders=parts.features.frozen_bytes,
         learning=parts.learner.active_encoders.values(),
         logit_positions=LOSS_POSITIONS,
         cached=run.cache.memory_mib << 20,

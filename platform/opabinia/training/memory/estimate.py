@@ -34,8 +34,8 @@ class MemoryFacts:
 
     stage, device: for messages. batch: rows of a step, over all workers. rows: those computed on at once. tokens: the longest row,
     visual tokens included. weights, trained: bytes of all weights of the model and of those that learn, as if on one device.
-    encoders: bytes of frozen encoders that this worker holds, 0 where features are cached. layers, width, inner_width, vocabulary:
-    the language model's. layers_twice: layers whose activations are computed twice. logit_positions: most positions whose logits
+    encoders: bytes of frozen encoders, which every worker holds whole; 0 where features are cached. layers, width, inner_width,
+    vocabulary: the language model's. layers_twice: layers whose activations are computed twice. logit_positions: most positions whose logits
     exist at once; None for all. cached: most bytes of the host's memory in which features are held.
     """
 
@@ -129,7 +129,7 @@ def estimate_memory(facts: MemoryFacts) -> MemoryEstimate:
     """Without the connector's activations, which are small beside the language model's, and those of encoders that learn."""
     shards = facts.workers if facts.sharded else 1
     return MemoryEstimate(
-        weights=(facts.weights + facts.encoders + _copies(facts)) // shards,
+        weights=(facts.weights + _copies(facts)) // shards + facts.encoders,
         gradients=facts.trained // shards,
         optimiser=2 * facts.trained // shards,
         activations=_activations(facts),
