@@ -35,8 +35,8 @@ class MemoryFacts:
     stage, device: for messages. batch: rows of a step, over all workers. rows: those computed on at once. tokens: the longest row,
     visual tokens included. weights, trained: bytes of all weights of the model and of those that learn, as if on one device.
     encoders: bytes of frozen encoders, which every worker holds whole; 0 where features are cached. layers, width, inner_width,
-    vocabulary: the language model's. layers_twice: layers whose activations are computed twice. logit_positions: most positions whose logits
-    exist at once; None for all. cached: most bytes of the host's memory in which features are held.
+    vocabulary: the language model's. layers_twice: layers whose activations are computed twice. logit_positions: most positions whose
+    logits exist at once; None for all. cached: most bytes of the host's memory in which features are held.
     """
 
     stage: str
