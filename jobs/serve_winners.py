@@ -1,4 +1,4 @@
-"""Serve the champion of a sweep behind an HTTP endpoint that speaks the OpenAI protocol."""
+"""Serve a checkpoint behind an HTTP endpoint that speaks the OpenAI protocol; without --checkpoint, the champion of a sweep."""
 
 from __future__ import annotations
 
@@ -19,6 +19,9 @@ _DEFAULT = Path(__file__).parent / "experiments" / "quickstart.yaml"
 
 class ServeSettings(Experiment):
     """An experiment whose winner is served."""
+
+    checkpoint: Path | None = None
+    """Checkpoint folder, as training writes it; null fetches the champion from MLflow."""
 
     detach: bool = False
     """Return as soon as the service answers; it goes on until its Ray cluster stops or serves something else."""
@@ -42,7 +45,7 @@ def _serve(settings: ServeSettings) -> None:
     claim_output(settings)
     # Ray Serve reports every step of a deployment; those stand in its own logs too. Its import sets the level back.
     logging.getLogger("ray.serve").setLevel(logging.WARNING)
-    serving, folder = settings.serving, fetch_winner(settings)
+    serving, folder = settings.serving, settings.checkpoint or fetch_winner(settings)
     _connect(settings.detach)
     url = deploy(serving, {serving.model_name: folder})
     _print_instructions(settings, url, folder)

@@ -93,7 +93,7 @@ def _section(family: str, samples: Sequence[Sample]) -> str:
 def _card(sample: Sample) -> str:
     choices = "".join(_choice(choice, sample.right_text) for choice in sample.choices or (sample.right_text,))
     return (
-        f'<article>\n<div class="picture">{_picture(sample)}</div>\n<div class="text">\n'
+        f'<article>\n<div class="picture">{picture(sample.image, sample.question)}</div>\n<div class="text">\n'
         f'<div class="task">{html.escape(sample.task)}</div>\n'
         f'<div class="question">{html.escape(sample.question)}</div>\n'
         f"<ul>{choices}</ul>\n<dl>{_answer('with image', sample.answer, sample.correct)}"
@@ -112,10 +112,11 @@ def _answer(label: str, text: str, correct: bool) -> str:
     return f'<dt>{label}</dt><dd class="{name}" title="{name}">{sign} {html.escape(text.strip() or "(nothing)")}</dd>'
 
 
-def _picture(sample: Sample) -> str:
-    if sample.image is None:
+def picture(image: Path | None, question: str) -> str:
+    """An element that holds the picture itself, small. Raises ValueError where it cannot be read."""
+    if image is None:
         return "no picture"
-    return f'<img alt="picture for: {html.escape(sample.question)}" src="data:image/jpeg;base64,{_jpeg(sample.image)}">'
+    return f'<img alt="picture for: {html.escape(question)}" src="data:image/jpeg;base64,{_jpeg(image)}">'
 
 
 def _jpeg(path: Path) -> str:
