@@ -132,7 +132,8 @@ def platform_way(size: Size, records: Records, backend: Backend, *, stored: bool
     checkpoint_activations(model, ActivationCheckpointing(decoder_layers=int(twice)))
     order = group_by_length(records.lengths, records.pictured, size.rows, seed=0)
     stage = _stage(size)
-    features = _stored(size, records, encoders) if stored else FreshFeatures(EncodedPictures(encoders), "full")
+    fresh = FreshFeatures(EncodedPictures(encoders), "full", device=device)
+    features = _stored(size, records, encoders) if stored else fresh
     return PlatformWay(
         table=records.table.take(order),
         first=records.table.slice(0, size.rows),

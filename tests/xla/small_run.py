@@ -1,7 +1,7 @@
 """One small training run, on the TPU slice of a cluster of its own or on this machine's CPU:
-python -m tests.xla.small_run FOLDER NAME '{"hardware": "xla", "count": 2}'
+python -m tests.xla.small_run FOLDER NAME '{"hardware": "xla", "count": 2}' [all]
 
-The settings are those of the experiment's workers. Runs of one FOLDER train on the same data; what is the run's alone goes to
+The settings are those of the experiment's workers. With `all`, the encoders learn too, and samples are packed. Runs of one FOLDER train on the same data; what is the run's alone goes to
 FOLDER/NAME: the curve of every report to curve.jsonl, and, of every host of the slice, its devices and the number of programs that it
 had compiled after each step to host-0.json and host-1.json.
 """
@@ -29,12 +29,18 @@ MODEL: dict[str, Any] = {
     "encoders": ["burgess/caption-vit", "burgess/dense-convnext"],
     "connector": {"type": "sva", "queries": 16, "in_llm_count": 2},
 }
+ALL_STEPS = (5, 7)
+_PACKED = {"type": "packed", "tokens": 128, "window": 64}
 
 
-def experiment(folder: Path, workers: dict[str, Any]) -> Experiment:
+def experiment(folder: Path, workers: dict[str, Any], *, all_learns: bool) -> Experiment:
     """The small one, with two encoders and SVA inside the language model too."""
     small = small_experiment(folder, {"workers": workers, "checkpoints": {"keep_every_steps": KEPT_EVERY}})
-    return Experiment.model_validate(small.model_dump(mode="json") | MODEL)
+    settings = small.model_dump(mode="json") | MODEL
+    if all_learns:
+        for stage, steps in zip(settings["stages"], ALL_STEPS, strict=True):
+            stage |= {"steps": steps, "trains": [*stage["trains"], "encoders"], "batching": _PACKED}
+    return Experiment.model_validate(settings)
 
 
 def train_and_count(settings: dict[str, Any]) -> None:
@@ -57,12 +63,12 @@ def train_and_count(settings: dict[str, Any]) -> None:
     worker.train_worker(settings)
 
 
-def main(folder: Path, name: str, workers: dict[str, Any]) -> None:
+def main(folder: Path, name: str, workers: dict[str, Any], *, all_learns: bool) -> None:
     on_slice = workers["hardware"] == "xla"
     if on_slice:
         launch._train = train_and_count
     with cluster_of_slices("slice") if on_slice else _this_machine():
-        settings = experiment(folder, workers)
+        settings = experiment(folder, workers, all_learns=all_learns)
         run = single_run(settings, prepare(settings, settings.encoders))
         launch.launch(run, folder / name / "runs", [Curves(folder / name / "curve.jsonl")])
 
@@ -72,4 +78,4 @@ def _this_machine() -> AbstractContextManager[Any]:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2], json.loads(sys.argv[3]))
+    main(Path(sys.argv[1]), sys.argv[2], json.loads(sys.argv[3]), all_learns=sys.argv[4:] == ["all"])

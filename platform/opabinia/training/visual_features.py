@@ -68,12 +68,13 @@ class StoredFeatures:
 class FreshFeatures:
     """Encoded anew at every use, which is what a sweep without the table costs, and what encoders that learn need.
 
-    learning: ids of those that the learner runs.
+    learning: ids of those that the learner runs. device: where pixels are normalised and frozen encoders are.
     """
 
     encoded: EncodedPictures
     decoding: Decoding
     learning: frozenset[str] = frozenset()
+    device: torch.device | str = "cpu"
 
     @property
     def encoders(self) -> tuple[str, ...]:
@@ -93,7 +94,7 @@ class FreshFeatures:
     def _shown(self, encoder: VisionEncoder, part: Part) -> Tensor:
         fitting = fitting_of(encoder.entry)
         squares = pixel_tensor(part.table[fitting.name], fitting)
-        pixels = normalised(squares.to(encoder.device, non_blocking=True), encoder.entry)
+        pixels = normalised(squares.to(self.device, non_blocking=True), encoder.entry)
         return pixels if encoder.entry.id in self.learning else encoder(pixels)
 
 
@@ -193,4 +194,4 @@ def _fresh(
     if not names:
         return None
     encoders = [learning[name] if name in learning else load_encoder(name).to(device) for name in names]
-    return FreshFeatures(EncodedPictures(encoders), decoding, frozenset(learning))
+    return FreshFeatures(EncodedPictures(encoders), decoding, frozenset(learning), device)

@@ -22,6 +22,7 @@ from opabinia.training.backends.backend import Batch
 from opabinia.training.backends.config import HardwareConfig
 from opabinia.training.backends.exchange import mean_gradients_on_host, sum_on_host
 from opabinia.training.backends.tensors import map_tensors, move_module
+from opabinia.training.backends.xla_autocast import cast_attention
 from opabinia.training.backends.xla_shards import gathered, is_split
 
 _AXIS = "data"
@@ -68,6 +69,7 @@ class XlaBackend:
     def autocast(self) -> AbstractContextManager[object]:
         if self.computes_in == torch.float32:
             return nullcontext()
+        cast_attention()
         return torch.autocast("xla", dtype=self.computes_in)
 
     def accumulating(self, wrapped: nn.Module, *, last: bool) -> AbstractContextManager[object]:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from opabinia.evaluation.benchmarks.formats.pictures import PublishedPictures
+from opabinia.evaluation.benchmarks.formats.registry import published_questions
+from opabinia.evaluation.benchmarks.records import benchmark_records
 from opabinia.evaluation.evaluate import Evaluation, evaluate
 from opabinia.evaluation.questions import BenchmarkConfig, Question, load_questions
 from opabinia.evaluation.report import Status, TrialReport
@@ -43,6 +46,7 @@ class Scorer:
         seconds: float = 0.0,
     ) -> Scored:
         seen, blind = (self._ask(answerer, with_image=with_image) for with_image in (True, False))
+        guess = random_guess(self.questions)
         report = TrialReport(
             trial_id=name,
             encoders=encoders,
@@ -53,10 +57,11 @@ class Scorer:
             seconds=seconds,
             with_image=seen.scores,
             blind=blind.scores,
-            random=random_guess(self.questions),
+            random=guess,
             prompt_kind=seen.prompt_kind,
             scorer=seen.scorer,
             evaluator_version=seen.evaluator_version,
+            benchmarks=benchmark_records(seen, blind, guess, self.config.prompt),
         )
         return Scored(report, seen, blind)
 
@@ -64,7 +69,7 @@ class Scorer:
         return evaluate(
             answerer,
             self.questions,
-            Path(self.config.images),
+            PublishedPictures() if self.config.files else Path(self.config.images),
             with_image=with_image,
             image_keys=self.image_keys,
             keys_alone=self.keys_alone,
@@ -80,5 +85,13 @@ def open_scorer(
     """`image_keys` are given where the pictures' features are in the table; the pictures are read otherwise.
 
     keys_alone: whether the table has the features of all encoders; if not, the pictures are read too.
+
+    Raises ValueError for questions that are missing or malformed, and for published files where features are read from the table.
     """
-    return Scorer(config, load_questions(config), image_keys or {}, keys_alone)
+    if config.files and image_keys:
+        raise ValueError(
+            "benchmark.files: the feature table holds no pictures of published benchmarks; write cache.enabled: false, or "
+            "score the checkpoint with jobs/evaluate.py"
+        )
+    questions = published_questions(config.files) if config.files else load_questions(config)
+    return Scorer(config, questions, image_keys or {}, keys_alone)
