@@ -1,9 +1,9 @@
 """One small training run, on the TPU slice of a cluster of its own or on this machine's CPU:
 python -m tests.xla.small_run FOLDER NAME '{"hardware": "xla", "count": 2}' [all]
 
-The settings are those of the experiment's workers. With `all`, the encoders learn too, and samples are packed. Runs of one FOLDER train on the same data; what is the run's alone goes to
-FOLDER/NAME: the curve of every report to curve.jsonl, and, of every host of the slice, its devices and the number of programs that it
-had compiled after each step to host-0.json and host-1.json.
+The settings are those of the experiment's workers. With `all`, the encoders learn too, and samples are packed. Runs of one FOLDER
+train on the same data; what is the run's alone goes to FOLDER/NAME: the curve of every report to curve.jsonl, and, of every host of
+the slice, its devices and the number of programs that it had compiled after each step to host-0.json and host-1.json.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ MODEL: dict[str, Any] = {
     "encoders": ["burgess/caption-vit", "burgess/dense-convnext"],
     "connector": {"type": "sva", "queries": 16, "in_llm_count": 2},
 }
-ALL_STEPS = (5, 7)
+LEARNING_STEPS = (5, 7)
 _PACKED = {"type": "packed", "tokens": 128, "window": 64}
 
 
@@ -38,7 +38,7 @@ def experiment(folder: Path, workers: dict[str, Any], *, all_learns: bool) -> Ex
     small = small_experiment(folder, {"workers": workers, "checkpoints": {"keep_every_steps": KEPT_EVERY}})
     settings = small.model_dump(mode="json") | MODEL
     if all_learns:
-        for stage, steps in zip(settings["stages"], ALL_STEPS, strict=True):
+        for stage, steps in zip(settings["stages"], LEARNING_STEPS, strict=True):
             stage |= {"steps": steps, "trains": [*stage["trains"], "encoders"], "batching": _PACKED}
     return Experiment.model_validate(settings)
 

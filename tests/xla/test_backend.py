@@ -6,6 +6,7 @@ from importlib import import_module
 
 import pytest
 import torch
+from torch.nn import functional
 
 from opabinia.training.backends.choose import open_backend
 from opabinia.training.backends.config import HardwareConfig
@@ -31,6 +32,19 @@ def test_in_bfloat16_the_losses_are_near() -> None:
     expected = toy.train(open_backend("cpu", HardwareConfig()))
     assert losses == pytest.approx(expected, rel=0.02)
     assert losses != pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_in_bfloat16_attention_takes_what_rotation_left_in_float32(masked: bool) -> None:
+    backend = open_backend("xla", HardwareConfig(precision="bfloat16"))
+    query, key, value = torch.randn(3, 2, 4, 8, 16, generator=torch.manual_seed(0))
+    mask = torch.randn(2, 1, 8, 8) if masked else None
+    moved = backend.move({"query": query, "key": key, "value": value.bfloat16(), "attn_mask": mask})
+    with backend.autocast():
+        found = functional.scaled_dot_product_attention(**moved)
+    assert found.dtype == torch.bfloat16
+    expected = functional.scaled_dot_product_attention(query, key, value, mask)
+    torch.testing.assert_close(found.cpu().float(), expected, rtol=0.03, atol=0.03)
 
 
 def test_rows_are_split_over_the_devices_and_what_they_cannot_share_is_copied() -> None:

@@ -18,6 +18,7 @@ import pytest
 from tests.e2e.disturbed import ALL_STEPS, end_all, finish, points, state_of
 from tests.e2e.small_run import STEPS
 from tests.xla.slices import ACCELERATOR_TYPE, CHIPS, HOSTS, TOPOLOGY
+from tests.xla.small_run import LEARNING_STEPS
 
 pytestmark = pytest.mark.e2e
 
@@ -29,20 +30,20 @@ WARM_UP = 3
 PATIENCE_S = 900
 
 
-def train(folder: Path, name: str, workers: dict[str, Any]) -> Losses:
-    """By step. The run goes on from what is in its state already."""
+def train(folder: Path, name: str, workers: dict[str, Any], *, all_learns: bool = False) -> Losses:
+    """By step. The run goes on from what is in its state already. all_learns: and samples are packed."""
     python = os.environ.get("OPABINIA_PYTHON", sys.executable) if workers["hardware"] == "cpu" else sys.executable
     own = folder / name
     own.mkdir(exist_ok=True)
     # Nobody's, as in tests.e2e.disturbed.
     environment = {**os.environ, "RAY_API_SERVER_ADDRESS": "http://127.0.0.1:1", "OMP_NUM_THREADS": "1"}
-    command = [python, "-m", "tests.xla.small_run", str(folder), name, json.dumps(workers)]
+    command = [python, "-m", "tests.xla.small_run", str(folder), name, json.dumps(workers), *["all"] * all_learns]
     with (own / "log.txt").open("ab") as log:
         driver = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
     try:
         # Compiling takes minutes where others want the processor too.
         driver.wait(PATIENCE_S)
-        return finish(driver, own)
+        return finish(driver, own, sum(LEARNING_STEPS) if all_learns else ALL_STEPS)
     finally:
         end_all(driver)
 
@@ -119,3 +120,17 @@ def test_a_run_that_was_cut_off_on_the_cpu_goes_on_on_the_slice_sharded(folder: 
     for host in hosts(other):
         assert len(host["compiled"]) == ALL_STEPS - 16
         assert host["compiled"][WARM_UP - 1] == host["compiled"][-1]
+
+
+def test_encoders_learn_from_packed_samples_as_they_do_on_the_cpu(folder: Path) -> None:
+    on_cpu = train(folder, "all-cpu", CPU, all_learns=True)
+    assert train(folder, "all-slice", SLICE, all_learns=True) == pytest.approx(on_cpu, rel=1e-4)
+    for host in hosts(folder / "all-slice"):
+        second = host["compiled"][LEARNING_STEPS[0] :]
+        assert second[WARM_UP - 1] == second[-1]
+
+
+def test_in_bfloat16_losses_are_near_those_of_float32(folder: Path, on_cpu: Losses) -> None:
+    on_slice = train(folder, "slice-bfloat16", {**SLICE, "precision": "bfloat16"})
+    assert on_slice != pytest.approx(on_cpu, rel=1e-3)
+    assert on_slice == pytest.approx(on_cpu, rel=0.1)
