@@ -36,7 +36,8 @@ def runs_of(settings: Path) -> list[RunConfig]:
     experiment = load_settings(Experiment, ["--config", str(settings)], description="", default_file=settings)
     inputs = settings.parent / "inputs.json"
     save_inputs(TrainingInputs(tokenizer=Path(), audits={}, rejected={}, benchmark_keys={}, features=None), inputs)
-    return sweep_runs(experiment, inputs)
+    runs, _ = sweep_runs(experiment, inputs)
+    return runs
 
 
 def trial(run: RunConfig, folder: Path, score: float, answer: str = "red") -> ShownTrial:
