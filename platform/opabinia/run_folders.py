@@ -1,43 +1,84 @@
-"""Where a single run keeps what it writes, and how a run that was cut off is found again."""
+"""Where a single run, or a sweep, keeps what it writes, and how one that was cut off is found again."""
 
 from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any, NamedTuple, cast
 
-from opabinia.command_line.yaml_text import settings_text, write_settings
+from opabinia.command_line.yaml_text import parse_yaml, settings_text, write_settings
 from opabinia.experiment import Experiment
 from opabinia.names import unknown
 
 LATEST = "latest"
-_SETTINGS, REPORT = "experiment.yaml", "report.json"
+_SETTINGS = "experiment.yaml"
 
 
-def new_run_folder(experiment: Experiment) -> Path:
-    """A folder below OUTPUT/runs, named by the time, that holds the experiment."""
-    folder = experiment.output / "runs" / time.strftime("%Y%m%d-%H%M%S")
+class Kind(NamedTuple):
+    """Of folders below OUTPUT/`place`, each of one `what`; `result` is a file that is there once it has ended."""
+
+    what: str
+    place: str
+    result: str
+
+
+RUN = Kind("run", "runs", "report.json")
+SWEEP = Kind("sweep", "sweeps", "results/reports.json")
+
+
+def new_folder(kind: Kind, experiment: Experiment) -> Path:
+    """Named by the time; holds the experiment."""
+    folder = experiment.output / kind.place / time.strftime("%Y%m%d-%H%M%S")
     folder.mkdir(parents=True)
     write_settings(experiment, folder / _SETTINGS)
     return folder
 
 
-def cut_off_run_folder(experiment: Experiment, name: str) -> Path:
-    """The folder of the run to go on with: `name` below OUTPUT/runs, or the latest.
+def cut_off_folder(kind: Kind, experiment: Experiment, name: str) -> Path:
+    """The folder of the one to go on with: `name` below OUTPUT, or the latest.
 
     Raises ValueError where there is none, where it has ended, and where it was begun with other settings.
     """
-    runs = experiment.output / "runs"
-    names = sorted(path.parent.name for path in runs.glob(f"*/{_SETTINGS}"))
-    if not names:
-        raise ValueError(f"resume: no run was begun below {runs}; leave it out to begin one")
-    name = names[-1] if name == LATEST else name
-    if name not in names:
-        raise unknown("run", name, names, place="resume")
-    folder = runs / name
-    if (folder / REPORT).exists():
+    folder = _found(kind, experiment, name, "resume")
+    result = folder / kind.result
+    if result.exists():
         raise ValueError(
-            f"resume: run {name} has ended, its result is in {folder / REPORT}; leave it out to begin another"
+            f"resume: {kind.what} {folder.name} has ended, its result is in {result}; leave it out to begin another"
         )
     if (folder / _SETTINGS).read_text() != settings_text(experiment):
-        raise ValueError(f"resume: run {name} was begun with other settings; go on with --config {folder / _SETTINGS}")
+        raise ValueError(
+            f"resume: {kind.what} {folder.name} was begun with other settings; go on with --config {folder / _SETTINGS}"
+        )
     return folder
+
+
+def extended_folder(experiment: Experiment, name: str) -> Path:
+    """The folder of the sweep, ended or not, that the experiment adds trials to; it holds the new experiment from now on.
+
+    Raises ValueError where there is none, and where anything but the sweep itself has other settings.
+    """
+    folder = _found(SWEEP, experiment, name, "extend")
+    begun, now = (_document(text) for text in ((folder / _SETTINGS).read_text(), settings_text(experiment)))
+    differing = sorted(key for key in begun.keys() | now.keys() if key != "sweep" and begun.get(key) != now.get(key))
+    if differing:
+        raise ValueError(
+            f"extend: {differing[0]} is not what it was in sweep {folder.name}, whose trials would not compare; take it from "
+            f"{folder / _SETTINGS}, or begin another sweep"
+        )
+    write_settings(experiment, folder / _SETTINGS)
+    return folder
+
+
+def _found(kind: Kind, experiment: Experiment, name: str, field: str) -> Path:
+    folders = experiment.output / kind.place
+    names = sorted(path.parent.name for path in folders.glob(f"*/{_SETTINGS}"))
+    if not names:
+        raise ValueError(f"{field}: no {kind.what} was begun below {folders}; leave it out to begin one")
+    name = names[-1] if name == LATEST else name
+    if name not in names:
+        raise unknown(kind.what, name, names, place=field)
+    return folders / name
+
+
+def _document(text: str) -> dict[str, Any]:
+    return cast("dict[str, Any]", parse_yaml(text))

@@ -6,10 +6,9 @@ import json
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-import yaml
-
+from opabinia.command_line.yaml_text import parse_yaml
 from opabinia.sweeps.page.shown import ShownTrial
 
 
@@ -50,7 +49,8 @@ def _of_trial(trial: ShownTrial, settings: Path) -> list[str]:
 
 def _twice_as_long(settings: Path) -> Sequence[str]:
     """The last stage, twice as long as the experiment has it."""
-    stages: list[Mapping[str, Any]] = yaml.safe_load(settings.read_text())["stages"]
+    experiment = cast("Mapping[str, Any]", parse_yaml(settings.read_text()))
+    stages: list[Mapping[str, Any]] = experiment["stages"]
     field = "steps" if stages[-1].get("steps") else "epochs"
     return (f"--stages.{len(stages) - 1}.{field}", str(2 * stages[-1][field]))
 
