@@ -36,16 +36,18 @@ def _train(experiment: Experiment, resume: str | None) -> None:
 
     from opabinia.evaluation.report import to_json
     from opabinia.evaluation.table import render_table
-    from opabinia.run_folders import REPORT, cut_off_run_folder, new_run_folder
+    from opabinia.run_folders import RUN, cut_off_folder, new_folder
     from opabinia.runs import single_run
     from opabinia.storage.atomic import whole_file
     from opabinia.sweeps.driver import run_trials
+    from opabinia.sweeps.planning.waiting import say_what_is_awaited
     from opabinia.sweeps.publish import publish_trial
     from opabinia.tracking.mlflow_runs import open_sweep, run_page
     from opabinia.training.inputs import load_inputs
 
     join_ray()
-    folder = new_run_folder(experiment) if resume is None else cut_off_run_folder(experiment, resume)
+    say_what_is_awaited(experiment.workers)
+    folder = new_folder(RUN, experiment) if resume is None else cut_off_folder(RUN, experiment, resume)
     run = single_run(experiment, prepare(experiment, experiment.encoders))
     tracking = experiment.tracking
     tracked = open_sweep(
@@ -54,7 +56,7 @@ def _train(experiment: Experiment, resume: str | None) -> None:
         files=[folder / "experiment.yaml"],
     )  # fmt: skip
     (outcome,) = run_trials([run], folder, lambda _: tracked)
-    publish_trial(outcome, Path(run.benchmark.images))
+    publish_trial(outcome)
     if outcome.report is None:
         raise ValueError(
             f"the run failed before its first report; its log is under {folder / 'tune'}, and --resume {folder.name} goes on with it"
@@ -62,7 +64,7 @@ def _train(experiment: Experiment, resume: str | None) -> None:
     if outcome.failed:
         print(f"the run failed; --resume {folder.name} goes on with it")
     else:
-        with whole_file(folder / REPORT) as handle:
+        with whole_file(folder / RUN.result) as handle:
             handle.write(to_json(outcome.report).encode())
     print(f"\n{render_table([outcome.report])}\n\ncheckpoint  {outcome.checkpoint}")
     print(f"MLflow      {run_page(tracking.uri, tracked.run_id)}", flush=True)

@@ -39,9 +39,7 @@ def test_other_settings_are_refused_with_those_it_was_begun_with(kind: Kind, tmp
 
 @KINDS
 def test_one_that_has_ended_is_not_gone_on_with(kind: Kind, tmp_path: Path) -> None:
-    result = new_folder(kind, experiment(tmp_path)) / kind.result
-    result.parent.mkdir(exist_ok=True)
-    result.touch()
+    (new_folder(kind, experiment(tmp_path)) / kind.result).touch()
     with pytest.raises(ValueError, match=rf"^resume: {kind.what} \S+ has ended"):
         cut_off_folder(kind, experiment(tmp_path), LATEST)
 
@@ -57,7 +55,6 @@ def test_one_that_never_was_is_named(kind: Kind, tmp_path: Path) -> None:
 
 def test_a_sweep_is_extended_by_what_the_sweep_alone_says(tmp_path: Path) -> None:
     folder = new_folder(SWEEP, experiment(tmp_path))
-    (folder / "results").mkdir()
     (folder / SWEEP.result).touch()
     more = experiment(tmp_path, seeds=[0, 1])
     assert extended_folder(more, LATEST) == folder

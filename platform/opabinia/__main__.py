@@ -12,7 +12,7 @@ _PAGE = """Usage: python -m opabinia VERB
 
   encoders    the vision encoders an experiment file can name; --family NAME lists one kind of supervision
   connectors  the connectors that can join them to a language model
-  benchmarks  the families of questions that trials are scored on
+  benchmarks  the published benchmarks that models can be scored on, by category
   doctor      this environment, for a bug report
 """
 
@@ -47,9 +47,10 @@ def _connectors() -> list[str]:
 
 
 def _benchmarks() -> list[str]:
-    from opabinia.evaluation.questions import FAMILIES
+    from opabinia.evaluation.benchmarks.catalogue import BENCHMARKS
 
-    return list(FAMILIES)
+    rows = [(one.category, name, one.file, one.prompt, one.scorer, one.title) for name, one in BENCHMARKS.items()]
+    return _aligned([("category", "benchmark", "file", "prompt", "scorer", "title"), *rows])
 
 
 def _doctor() -> list[str]:

@@ -34,7 +34,8 @@ class Experiment(Config):
     """What the experiment is called where its results are kept."""
 
     seed: int = Field(default=0, ge=0)
-    """Fixes the order of the data and the first weights of a single run; a sweep has seeds of its own."""
+    """Fixes the order of the data and the first weights of a single run; a sweep has seeds of its own, or counts on from this one
+    (sweep.repeats)."""
 
     output: Path
     """Folder for everything that the experiment writes; it belongs to this experiment alone."""

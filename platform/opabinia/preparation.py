@@ -44,7 +44,11 @@ def absolute_paths(experiment: Experiment) -> Experiment:
         "output": Path(absolute(experiment.output)),
         "data": experiment.data.model_copy(update={"sources": sources}),
         "benchmark": benchmark.model_copy(
-            update={"folder": absolute(benchmark.folder), "images": absolute(benchmark.images)}
+            update={
+                "folder": absolute(benchmark.folder),
+                "images": absolute(benchmark.images),
+                "files": {name: absolute(file) for name, file in benchmark.files.items()},
+            }
         ),
     }
     if experiment.world:
@@ -213,6 +217,9 @@ def _audit(experiment: Experiment, name: str, tokenizer: Path) -> AuditedSource:
 
 
 def _benchmark_keys(config: BenchmarkConfig) -> dict[str, str]:
+    """None of published files, whose pictures are encoded when they are asked about."""
+    if config.files:
+        return {}
     images = {question.image for question in load_questions(config) if question.image}
     return {image: hashlib.sha256((Path(config.images) / image).read_bytes()).hexdigest() for image in sorted(images)}
 

@@ -23,7 +23,7 @@ class Kind(NamedTuple):
 
 
 RUN = Kind("run", "runs", "report.json")
-SWEEP = Kind("sweep", "sweeps", "results/reports.json")
+SWEEP = Kind("sweep", "sweeps", "champion.json")
 
 
 def new_folder(kind: Kind, experiment: Experiment) -> Path:

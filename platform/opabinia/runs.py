@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from opabinia.data.audited import open_audited
 from opabinia.experiment import Experiment
 from opabinia.models.connector_config import ConnectorConfig
 from opabinia.models.multimodal_config import ModelConfig
+from opabinia.sweeps.possible import LeftOut, reason_of
 from opabinia.sweeps.space import trials
 from opabinia.training.inputs import load_inputs
 from opabinia.training.recipe.stages import stages_of_run
@@ -21,6 +23,7 @@ def single_run(experiment: Experiment, inputs: Path) -> RunConfig:
     return _run(
         experiment,
         inputs,
+        _records(inputs),
         experiment.name,
         experiment.encoders,
         experiment.connector,
@@ -29,19 +32,35 @@ def single_run(experiment: Experiment, inputs: Path) -> RunConfig:
     )
 
 
-def sweep_runs(experiment: Experiment, inputs: Path) -> list[RunConfig]:
-    """One run for each trial of the sweep. Raises ValueError when the experiment has no sweep."""
+def sweep_runs(
+    experiment: Experiment, inputs: Path, records: Mapping[str, int] | None = None
+) -> tuple[list[RunConfig], list[LeftOut]]:
+    """One run for each trial of the sweep whose settings agree with each other, and the trials whose settings do not.
+
+    records: how many each data source has, where `inputs` is not there yet. Raises ValueError when the experiment has no sweep, or
+    no trial's settings agree.
+    """
     if experiment.sweep is None:
         raise ValueError("sweep: missing; add one, or train a single run with jobs/train.py")
-    return [
-        _run(experiment, inputs, trial.name, trial.encoders, trial.connector, trial.label, trial.seed)
-        for trial in trials(experiment.sweep)
-    ]
+    records = _records(inputs) if records is None else records
+    runs: list[RunConfig] = []
+    left_out: list[LeftOut] = []
+    for trial in trials(experiment.sweep, experiment.seed):
+        try:
+            runs.append(
+                _run(experiment, inputs, records, trial.name, trial.encoders, trial.connector, trial.label, trial.seed)
+            )
+        except ValueError as error:
+            left_out.append(LeftOut(trial.name, reason_of(error)))
+    if not runs:
+        raise ValueError(left_out[0].reason)
+    return runs, left_out
 
 
 def _run(
     experiment: Experiment,
     inputs: Path,
+    records: Mapping[str, int],
     name: str,
     encoders: tuple[str, ...],
     connector: ConnectorConfig,
@@ -56,7 +75,7 @@ def _run(
         ),
         connector_label=label,
         data=experiment.data,
-        stages=stages_of_run(experiment.stages, encoders, _records(inputs)),
+        stages=stages_of_run(experiment.stages, encoders, records),
         benchmark=experiment.benchmark,
         inputs=inputs,
         activation_checkpointing=experiment.activation_checkpointing,

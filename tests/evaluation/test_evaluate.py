@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from opabinia.data.records import Turn
-from opabinia.evaluation.evaluate import evaluate
+from opabinia.evaluation.evaluate import evaluate, kind_of
 from opabinia.evaluation.matching import SCORER
 from opabinia.evaluation.scoring import EVALUATOR_VERSION
 from tests.evaluation.specimens import Scripted, question
@@ -101,3 +102,11 @@ def test_too_few_answers_are_an_error_not_a_shift(images: Path) -> None:
 
     with pytest.raises(ValueError, match="4 answers to 5 questions"):
         evaluate(Forgetful(RIGHT), ASKED, images, with_image=True)
+
+
+@pytest.mark.parametrize(("choices", "kind"), [(("red", "blue"), "letter"), ((), "word")])
+def test_open_questions_of_a_published_benchmark_are_asked_in_their_own_way(
+    choices: tuple[str, ...], kind: str
+) -> None:
+    asked = replace(question(choices=choices), benchmark="mmmu")
+    assert kind_of(asked) == kind

@@ -104,6 +104,10 @@ def test_unknown_names_are_refused_with_the_nearest_known_one() -> None:
         BenchmarkConfig(folder="f", images="i", families=("general", "ocr_chrt"))
     with pytest.raises(ValidationError, match=r"benchmark\.prompt: unknown prompt kind 'leter'; did you mean 'letter'"):
         BenchmarkConfig(folder="f", images="i", prompt="leter")
+    with pytest.raises(
+        ValidationError, match=r"benchmark\.files\.docvqa: unknown published benchmark 'docvqa'; did you mean 'doc_vqa'"
+    ):
+        BenchmarkConfig(folder="f", images="i", files={"docvqa": "a.parquet"})
     with pytest.raises(ValidationError, match="named twice"):
         BenchmarkConfig(folder="f", images="i", families=("general", "general"))
 

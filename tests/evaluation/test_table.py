@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from opabinia.evaluation.statistics.intervals import Interval
 from opabinia.evaluation.table import WIDTH, render_table
 from tests.evaluation.specimens import report, scores
 
@@ -82,6 +83,16 @@ def test_three_shipped_encoders_fit_on_one_line_of_a_sweep_with_two_digit_ranks(
     lines = render_table(reports).splitlines()
     assert all("caption-vit + mim-vit + dense-convnext  mlp2x_gelu" in line for line in lines[2:14])
     assert max(map(len, lines)) <= WIDTH
+
+
+def test_the_average_has_its_interval_where_one_is_known() -> None:
+    intervals = {"a": Interval(75.0, 71.9, 78.1, seeds=1, images=225)}
+    lines = render_table(REPORTS, intervals).splitlines()
+    assert "60.0 75.0 ±3.1  44.5   25.0 +40.0" in lines[2]
+    assert "40.0      45.0  37.5   25.0 +10.0" in lines[3]
+    assert max(map(len, lines)) <= WIDTH
+    assert "± 95 % interval over the questions" in "\n".join(lines)
+    assert "±" not in render_table(REPORTS)
 
 
 def test_mixed_prompts_are_warned_of() -> None:

@@ -91,3 +91,29 @@ def test_trials_and_their_names_are_unique_and_complete(
 def test_a_sweep_of_nothing_is_refused(settings: dict[str, object], reason: str) -> None:
     with pytest.raises(ValidationError, match=reason):
         SweepConfig.model_validate({"connectors": (SvaSettings(),), **settings})
+
+
+def test_repeats_are_the_experiments_seed_and_those_that_follow() -> None:
+    config = SweepConfig(encoder_sets=(("a",),), connectors=(SvaSettings(),), repeats=3)
+    assert [trial.seed for trial in trials(config, 7)] == [7, 8, 9]
+    assert names(config) == ["a.sva.s0", "a.sva.s1", "a.sva.s2"]
+
+
+def test_without_seeds_and_repeats_each_trial_is_run_once_with_the_experiments_seed() -> None:
+    config = SweepConfig(encoder_sets=(("a",),), connectors=(SvaSettings(),))
+    assert [trial.seed for trial in trials(config, 4)] == [4]
+
+
+def test_seeds_that_are_listed_are_no_matter_of_the_experiments() -> None:
+    config = SweepConfig(encoder_sets=(("a",),), connectors=(SvaSettings(),), seeds=(2,))
+    assert [trial.seed for trial in trials(config, 9)] == [2]
+
+
+def test_seeds_and_repeats_together_are_refused() -> None:
+    with pytest.raises(ValidationError, match="repeats: 3, but seeds lists 2 already; leave one of the two out"):
+        SweepConfig(pool=("a",), connectors=(SvaSettings(),), seeds=(0, 1), repeats=3)
+
+
+def test_a_sweep_with_repeats_reads_as_it_was_written() -> None:
+    config = SweepConfig(pool=("a",), connectors=(SvaSettings(),), repeats=3)
+    assert SweepConfig.model_validate(config.model_dump(mode="json")) == config

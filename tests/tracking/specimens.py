@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from PIL import Image
 
+from opabinia.evaluation.pictures import pictures_in
 from opabinia.tracking.ablation import AblationRow
 from opabinia.tracking.samples_page import Sample
 
@@ -50,7 +52,7 @@ def sample(image: Path | None = None, *, family: str = "general", **changes: obj
         "correct": True,
         "blind_answer": "blue",
         "blind_correct": False,
-        "image": image,
+        "image": image and partial(pictures_in(image.parent), image.name),
     }
     return Sample(**{**fields, **changes})  # type: ignore[arg-type]
 

@@ -2,13 +2,15 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import replace
 
 import pytest
 
 from opabinia.tracking.ablation import COLUMNS, SUMMARY, as_csv, as_markdown, grid, table_rows
 from tests.tracking.specimens import row
 
-ROWS = [row("mim-vit", score=60), row("clip-vit+mim-vit", score=75), row("dense", score=None, status="failed")]
+BEST = replace(row("clip-vit+mim-vit", score=75), low=72.1, high=77.4)
+ROWS = [row("mim-vit", score=60), BEST, row("dense", score=None, status="failed")]
 
 
 def test_rows_are_ranked_and_a_trial_without_a_score_has_no_rank() -> None:
@@ -26,6 +28,7 @@ def test_csv_reads_back_with_empty_cells_where_nothing_was_measured() -> None:
     read = list(csv.DictReader(io.StringIO(as_csv(ROWS))))
     assert tuple(read[0]) == COLUMNS
     assert float(read[0]["average"]) == 75
+    assert [(line["low"], line["high"]) for line in read] == [("72.1", "77.4"), ("", ""), ("", "")]
     assert read[2]["average"] == ""
 
 
@@ -39,15 +42,21 @@ def test_markdown_can_be_cut_to_the_columns_of_a_summary() -> None:
     heading, _, first, *_ = as_markdown(ROWS, SUMMARY).splitlines()
     assert (
         heading
-        == "| rank | encoders | connector | seed | status | average | blind average | random average | vision gain |"
+        == "| rank | encoders | connector | seed | status | average | low | high | blind average | random average | vision gain |"
     )
-    assert first == "| 1 | clip-vit + mim-vit | sva | 0 | finished | 75.0 | 40.0 | 27.3 | 37.0 |"
+    assert first == "| 1 | clip-vit + mim-vit | sva | 0 | finished | 75.0 | 72.1 | 77.4 | 40.0 | 27.3 | 37.0 |"
 
 
 def test_a_cell_is_the_mean_over_seeds_with_its_range() -> None:
     cells = grid([row(score=60), row(score=70, seed=1), row(score=80, seed=2)])
     cell = cells["clip-vit", "sva"]
     assert (cell.score, cell.lowest, cell.highest, cell.seeds) == (70, 60, 80, 3)
+
+
+def test_a_cells_interval_is_given_and_only_for_what_finished() -> None:
+    rows = [row("a", score=60), row("b", score=50, status="stopped"), row("c", score=40)]
+    cells = grid(rows, half_widths={("a", "sva"): 3.1, ("b", "sva"): 2.0})
+    assert [cell.half_width for cell in cells.values()] == [3.1, None, None]
 
 
 def test_a_stopped_seed_does_not_pull_down_the_finished_ones() -> None:

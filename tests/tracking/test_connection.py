@@ -49,7 +49,9 @@ def test_a_server_that_refuses_is_there(server: str) -> None:
 @pytest.mark.parametrize("status", [401, 403])
 def test_a_server_that_asks_who_we_are_is_one_line_that_says_how_to_tell(server: str, status: int) -> None:
     Health.statuses = [200, status]
-    with pytest.raises(ValueError, match=rf"tracking\.uri: the server at {server} does not let us in; set MLFLOW_") as no:
+    with pytest.raises(
+        ValueError, match=rf"tracking\.uri: the server at {server} does not let us in; set MLFLOW_"
+    ) as no:
         call(server, lambda client: client.get_experiment_by_name("sweep"))
     assert "\n" not in str(no.value)
 

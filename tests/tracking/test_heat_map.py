@@ -36,6 +36,21 @@ def test_cells_say_how_their_score_came_about() -> None:
     assert _wording(None) == ("–", "")
 
 
+def test_cells_with_an_interval_say_how_far_it_reaches_and_over_how_many_seeds() -> None:
+    cells = grid([*ROWS, row("clip-vit", "sva", 66, seed=1)], half_widths={place: 2.14 for place in grid(ROWS)})
+    assert _wording(cells["clip-vit", "sva"]) == ("65.0", "±2.1, 2 seeds")
+    assert _wording(cells["clip-vit", "mlp2x_gelu"]) == ("60.0", "±2.1")
+    assert _wording(cells["mim-vit", "sva"]) == ("41.0", "stopped, step 120")
+
+
+def test_intervals_are_drawn_and_explained(tmp_path: Path) -> None:
+    draw_heat_map(ROWS, tmp_path / "plain.png", title="sweep")
+    draw_heat_map(ROWS, tmp_path / "map.png", title="sweep", half_widths={("clip-vit", "sva"): 2.1})
+    plain, drawn = (np.asarray(Image.open(tmp_path / name).convert("L")) for name in ("plain.png", "map.png"))
+    assert drawn.shape[0] >= plain.shape[0]
+    assert (drawn < 200).sum() > (plain < 200).sum()
+
+
 def test_the_colour_scale_covers_what_finished_and_does_not_magnify_noise() -> None:
     assert (colour_scale(grid(ROWS)).norm.vmin, colour_scale(grid(ROWS)).norm.vmax) == (50, 70)
     close = colour_scale(grid([row("a", score=60), row("b", score=60.5)])).norm

@@ -85,5 +85,5 @@ def test_an_empty_answer_is_shown_as_such() -> None:
 
 def test_a_broken_picture_is_named(tmp_path: Path) -> None:
     (tmp_path / "b.jpg").write_bytes(b"no")
-    with pytest.raises(ValueError, match=r"samples page: .*b\.jpg cannot be read"):
+    with pytest.raises(ValueError, match=r"benchmark\.images: .*b\.jpg cannot be read"):
         samples_page([sample(tmp_path / "b.jpg")], title="quickstart")

@@ -61,7 +61,9 @@ def _shape(schema: Schema, shape: Schema, path: tuple[str, ...], default: Json, 
 
 def _heading(schema: Schema, shape: Schema, path: tuple[str, ...], width: int) -> list[str]:
     name = tag(schema)
-    kind = f" with {name} {_value(shape['properties'][name].get('default'))}" if name else ""
+    # A tag that must be written has no default.
+    tagged: Schema = shape["properties"][name] if name else {}
+    kind = f" with {name} {_value(tagged.get('default', tagged.get('const')))}" if name else ""
     doc = " ".join(shape.get("description", "").split("\n\n")[0].split())
     text = f"{'.'.join(path)}{kind}: {doc}" if doc else f"{'.'.join(path)}{kind}"
     return textwrap.wrap(text, width, break_on_hyphens=False)

@@ -24,7 +24,7 @@ _LETTER_FORMS = (
 def is_correct(question: Question, answer_text: str) -> bool:
     """Whether the answer names the right choice, by its letter or its text; an open question compares the text."""
     if not question.choices:
-        return normalise(_last_answer(answer_text)) == normalise(question.answer)
+        return normalise(last_answer(answer_text)) == normalise(question.answer)
     return picked_choice(answer_text, question.choices) == question.right_choice
 
 
@@ -34,7 +34,7 @@ def picked_choice(answer_text: str, choices: tuple[str, ...]) -> int | None:
     Read are "red circle", "Red circle.", "C", "(C)", "(c).", "C) red circle" and any of them after "answer:". A
     choice's own text goes before a bare letter, for choices that are letters themselves; "(C)" is always a letter.
     """
-    line, answer = _last_line(answer_text), _last_answer(answer_text)
+    line, answer = _last_line(answer_text), last_answer(answer_text)
     texts = [normalise(choice) for choice in choices]
     # The line as it stands goes first: a choice may itself begin with "the choice".
     for said in (line, answer):
@@ -52,7 +52,7 @@ def _last_line(text: str) -> str:
     return text.splitlines()[0].strip() if text else ""
 
 
-def _last_answer(text: str) -> str:
+def last_answer(text: str) -> str:
     """The same without the words that introduce it."""
     line = _last_line(text)
     return _ANSWER_PREFIX.sub("", line, count=1) or line

@@ -13,6 +13,7 @@ from pydantic import Field, field_validator
 
 from opabinia.config import Config
 from opabinia.data.records import PLACEHOLDER
+from opabinia.evaluation.benchmarks.catalogue import FILES
 from opabinia.evaluation.normal_form import normalise
 from opabinia.evaluation.prompt_kinds import PROMPT_KINDS
 from opabinia.evaluation.subset import spread_over_tasks
@@ -41,11 +42,15 @@ class BenchmarkConfig(Config):
     families: tuple[str, ...] = Field(default=FAMILIES, min_length=1)
     """Families to score."""
 
-    limit_per_family: int | None = Field(default=None, gt=0)
-    """Questions asked of each family, evenly spread over its tasks; null asks all."""
+    files: dict[str, str] = Field(default_factory=dict[str, str])
+    """Published benchmarks to score in place of the folder's families: name -> file, folder of files, or pattern ("data/*.parquet")."""
 
-    prompt: str = "text"
-    """How a question is asked: text (the question alone) or letter (the options follow and a letter is asked for)."""
+    limit_per_family: int | None = Field(default=None, gt=0)
+    """Questions asked of each family, or of each published benchmark, evenly spread over its tasks; null asks all."""
+
+    prompt: str | None = None
+    """How a question is asked: text (the question alone), letter (the options follow and a letter is asked for), word, short, …;
+    null is text for the families, and for a published benchmark the kind that it is scored with in the study."""
 
     batch: int = Field(default=32, gt=0)
     """Questions answered at a time."""
@@ -63,17 +68,30 @@ class BenchmarkConfig(Config):
             raise ValueError("benchmark.families: a family is named twice; name each once")
         return families
 
+    @field_validator("files")
+    @classmethod
+    def _known_files(cls, files: dict[str, str]) -> dict[str, str]:
+        for name in files:
+            if name not in FILES:
+                raise unknown("published benchmark", name, FILES, place=f"benchmark.files.{name}")
+        return files
+
     @field_validator("prompt")
     @classmethod
-    def _known_prompt(cls, prompt: str) -> str:
-        if prompt not in PROMPT_KINDS:
+    def _known_prompt(cls, prompt: str | None) -> str | None:
+        if prompt is not None and prompt not in PROMPT_KINDS:
             raise unknown("prompt kind", prompt, PROMPT_KINDS, place="benchmark.prompt")
         return prompt
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One question. `answer` is "(B)" where there are choices, else the text itself; `image` is relative or None."""
+    """One question. `answer` is "(B)" where there are choices, else the text itself; `image` is relative or None.
+
+    Of a published benchmark, `benchmark` names it, `answers` are all the right answers to an open question, `group` joins questions
+    that count only together, `image` says where in which file the picture is, and `scene` is one name for all copies of a picture, or
+    pictures of one original, where the file tells.
+    """
 
     id: str
     family: str
@@ -84,6 +102,10 @@ class Question:
     choices: tuple[str, ...]
     answer: str
     source: str
+    benchmark: str = ""
+    answers: tuple[str, ...] = ()
+    group: str = ""
+    scene: str = ""
 
     @property
     def right_choice(self) -> int | None:

@@ -9,6 +9,7 @@ from typing import Literal
 
 from pydantic import TypeAdapter, ValidationError
 
+from opabinia.evaluation.benchmarks.records import BenchmarkRecord
 from opabinia.evaluation.scoring import FamilyScores
 
 Status = Literal["finished", "stopped", "failed"]
@@ -32,6 +33,8 @@ class TrialReport:
     prompt_kind: str
     scorer: str
     evaluator_version: int
+    benchmarks: tuple[BenchmarkRecord, ...] = ()
+    """Each published benchmark by itself; none where the families of a folder were asked."""
 
     @property
     def score(self) -> float | None:

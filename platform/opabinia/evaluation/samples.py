@@ -17,13 +17,15 @@ from opabinia.storage.atomic import whole_text
 
 @dataclass(frozen=True, slots=True)
 class AnswerPair:
-    """The same question answered with the image and without."""
+    """The same question answered with the image and without; credit is from 0 to 1, and None in files older than it."""
 
     question: Question
     answer: str
     correct: bool
     blind_answer: str
     blind_correct: bool
+    credit: float | None = None
+    blind_credit: float | None = None
 
     @property
     def task(self) -> str:
@@ -44,7 +46,7 @@ def answer_pairs(with_image: Evaluation, blind: Evaluation) -> list[AnswerPair]:
     if [mark.question for mark in with_image.answers] != [mark.question for mark in blind.answers]:
         raise ValueError("answers: the two evaluations asked different questions; evaluate both on one list")
     return [
-        AnswerPair(seen.question, seen.answer, seen.correct, unseen.answer, unseen.correct)
+        AnswerPair(seen.question, seen.answer, seen.correct, unseen.answer, unseen.correct, seen.credit, unseen.credit)
         for seen, unseen in zip(with_image.answers, blind.answers, strict=True)
     ]
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from opabinia.evaluation.report import TrialReport, comparable, rank, vision_gain
 from opabinia.evaluation.scoring import FamilyScores
+
+if TYPE_CHECKING:
+    from opabinia.evaluation.statistics.intervals import Interval
 
 WIDTH = 120
 """Columns of a terminal that the table fits into."""
@@ -20,20 +24,24 @@ _NARROWEST = 12
 _FAMILY_COLUMNS = ("general", "knowledge", "ocr_chart", "vision_centric")
 _LEGEND = "G general  K knowledge  O OCR & chart  V vision-centric, percent with the image; avg their mean"
 _GAIN_LEGEND = "blind, random: avg without the image, by guessing; gain: with − blind over G, O, V, points"
+_INTERVAL_LEGEND = "± 95 % interval over the questions, of this one trained model: trained again, it may lie outside"
 _STOPPED_LEGEND = "* stopped early by the scheduler, scored as it was then"
 
 
-def render_table(reports: Iterable[TrialReport]) -> str:
-    """Ranked, aligned lines without colour, each at most 120 columns; stopped trials carry a star."""
-    ranked = rank(reports)
-    rows = [_cells(position, report) for position, report in enumerate(ranked, start=1)]
+def render_table(reports: Iterable[TrialReport], intervals: Mapping[str, Interval] | None = None) -> str:
+    """Ranked, aligned lines without colour, each at most 120 columns; stopped trials carry a star.
+
+    `intervals` of the average, by trial, are written as "71.2 ±3.1".
+    """
+    ranked, known = rank(reports), intervals or {}
+    rows = [_cells(position, report, known.get(report.trial_id)) for position, report in enumerate(ranked, start=1)]
     if not rows:
         return "no trials"
     widths = _fit([max(len(line[column]) for line in (_HEADINGS, *rows)) for column in range(len(_HEADINGS))])
     lines = [*_lines(_HEADINGS, widths), _join(["─" * width for width in widths])]
     for row in rows:
         lines += _lines(row, widths)
-    return "\n".join([*lines, "", *_legend(ranked)])
+    return "\n".join([*lines, "", *_legend(ranked, known)])
 
 
 def short_names(names: Sequence[str]) -> str:
@@ -41,7 +49,7 @@ def short_names(names: Sequence[str]) -> str:
     return " + ".join(name.rsplit("/", 1)[-1] for name in names)
 
 
-def _cells(position: int, report: TrialReport) -> tuple[str, ...]:
+def _cells(position: int, report: TrialReport, interval: Interval | None) -> tuple[str, ...]:
     gain = vision_gain(report)
     return (
         str(position) if report.with_image else "–",
@@ -51,7 +59,8 @@ def _cells(position: int, report: TrialReport) -> tuple[str, ...]:
         f"{report.status}*" if report.status == "stopped" else report.status,
         str(report.steps),
         *(_family(report.with_image, family) for family in _FAMILY_COLUMNS),
-        *(_average(scores) for scores in (report.with_image, report.blind, report.random)),
+        interval.plus_minus if interval else _average(report.with_image),
+        *(_average(scores) for scores in (report.blind, report.random)),
         "–" if gain is None else f"{gain:+.1f}",
     )
 
@@ -102,8 +111,10 @@ def _align(text: str, width: int, heading: str) -> str:
     return text.ljust(width) if heading in _LEFT_ALIGNED else text.rjust(width)
 
 
-def _legend(ranked: Sequence[TrialReport]) -> list[str]:
+def _legend(ranked: Sequence[TrialReport], intervals: Mapping[str, Interval]) -> list[str]:
     lines = [_LEGEND, _GAIN_LEGEND]
+    if intervals:
+        lines.append(_INTERVAL_LEGEND)
     if any(report.status == "stopped" for report in ranked):
         lines.append(_STOPPED_LEGEND)
     if not comparable(ranked):

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from ray import tune
-from ray.tune.schedulers import ASHAScheduler
+from ray.tune.schedulers import ASHAScheduler, TrialScheduler
 
-from opabinia.sweeps.follow import OpenRun, Outcome, TrialFollower
+from opabinia.sweeps.follow import OpenRun, Outcome, TrialFollower, logged_outcome
 from opabinia.sweeps.space import ASHAConfig
-from opabinia.sweeps.trial import run_trial
+from opabinia.sweeps.trial import DRIVER_CPUS, run_trial
+from opabinia.sweeps.trial_log import logged_trials
 from opabinia.training.run import RunConfig
 
-_DRIVER_CPUS = 0.1
-"""A trial's driver only waits for its workers; they reserve the CPUs that matter."""
+LOG = "trials"
+"""The folder of the trials' logs within the sweep's own."""
 
 
 def run_trials(
@@ -28,36 +30,79 @@ def run_trials(
     max_concurrent: int = 1,
     asha: ASHAConfig | None = None,
 ) -> list[Outcome]:
-    """Run every trial to its end or until the scheduler stops it (never without `asha`); outcomes are in the order of `runs`."""
+    """Run every trial to its end or until the scheduler stops it (never without `asha`); outcomes are in the order of `runs`.
+
+    A sweep that was cut off in `storage` goes on: trials that ended are not run again, but for those that failed, and the others go on
+    from their last state. Raises ValueError where a trial was begun there with other settings.
+    """
     _quieten_tune()
-    follower = TrialFollower(len(runs), open_run)
-    tuner = tune.Tuner(
-        tune.with_resources(run_trial, {"CPU": _DRIVER_CPUS}),
+    outcomes = _begun(storage / LOG, runs, open_run)
+    over = {name: outcome for name, outcome in outcomes.items() if outcome.over}
+    rest = [run for run in runs if run.name not in over]
+    follower = TrialFollower(len(runs), open_run, storage / LOG, outcomes=outcomes)
+    if rest:
+        scheduler = _scheduler(asha, max(run.reports for run in runs), over.values()) if asha else None
+        _tuner(rest, storage, follower, scheduler, max_concurrent).fit()
+    return [outcomes[run.name] for run in runs if run.name in outcomes]
+
+
+def _begun(log: Path, runs: Sequence[RunConfig], open_run: OpenRun) -> dict[str, Outcome]:
+    """By name, what the trials among `runs` had come to before the sweep was cut off."""
+    logged, outcomes = logged_trials(log), dict[str, Outcome]()
+    for run in runs:
+        if (trial := logged.get(run.name)) is None:
+            continue
+        if trial.run != run:
+            raise ValueError(
+                f"resume: trial {run.name} was begun with other settings in {log.parent}; go on with that folder's "
+                "experiment.yaml, or begin another sweep"
+            )
+        outcomes[run.name] = logged_outcome(trial, open_run(run))
+    return outcomes
+
+
+def _tuner(
+    runs: Sequence[RunConfig],
+    storage: Path,
+    follower: TrialFollower,
+    scheduler: TrialScheduler | None,
+    max_concurrent: int,
+) -> tune.Tuner:
+    return tune.Tuner(
+        tune.with_resources(run_trial, {"CPU": DRIVER_CPUS}),
         param_space={
             "run": tune.grid_search([run.model_dump_json() for run in runs]),
             "storage": str(storage / "checkpoints"),
         },
         tune_config=tune.TuneConfig(
-            scheduler=_scheduler(asha, max(run.reports for run in runs)) if asha else None,
+            scheduler=scheduler,
             max_concurrent_trials=max_concurrent,
             trial_name_creator=_name_of,
             trial_dirname_creator=_name_of,
         ),
         run_config=tune.RunConfig(name="tune", storage_path=str(storage), callbacks=[follower], verbose=0),
     )
-    tuner.fit()
-    return [follower.outcomes[run.name] for run in runs if run.name in follower.outcomes]
 
 
-def _scheduler(asha: ASHAConfig, reports: int) -> ASHAScheduler:
-    return ASHAScheduler(
-        time_attr="training_iteration",
+def _scheduler(asha: ASHAConfig, reports: int, over: Iterable[Outcome]) -> ASHAScheduler:
+    """over: trials of an earlier attempt, against which the others are measured too."""
+    scheduler = ASHAScheduler(
+        # Tune's own count begins anew where a trial goes on.
+        time_attr="reports",
         metric=asha.metric,
         mode=asha.mode,
         max_t=reports + 1,
         grace_period=asha.grace,
         reduction_factor=asha.reduction_factor,
     )
+    untyped: Any = scheduler
+    for outcome in over:
+        trial = SimpleNamespace(trial_id=outcome.run.name)
+        untyped.on_trial_add(None, trial)
+        for result in outcome.results:
+            untyped.on_trial_result(None, trial, result)
+        untyped.on_trial_remove(None, trial)
+    return scheduler
 
 
 def _name_of(trial: Any) -> str:

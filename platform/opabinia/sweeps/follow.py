@@ -1,4 +1,4 @@
-"""Follow a sweep's trials while they run: a line in the log for every report, and curves in MLflow."""
+"""Follow a sweep's trials while they run: a line in the job's output for every report, curves in MLflow, and all of it on disk."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 from ray.tune import Callback
 
 from opabinia.evaluation.report import TrialReport, from_json, score_metrics
+from opabinia.sweeps.trial_log import LoggedTrial, Told, log_end, log_start, log_told
 from opabinia.tracking.tracked_run import TrackedRun
 from opabinia.training.run import RunConfig
 
@@ -31,41 +32,74 @@ class Outcome:
     curve: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     """One point a step: step, loss, learning rates, seconds."""
     failed: bool = False
+    over: bool = False
+    """Whether it ran to its end or was stopped in an earlier attempt at the sweep."""
+    scores: dict[int, float | None] = field(default_factory=dict[int, float | None])
+    """Of each report, by its steps."""
+
+    @property
+    def results(self) -> list[dict[str, float | None]]:
+        """Its reports as the scheduler was told of them."""
+        return [{"reports": number, "score": score} for number, score in enumerate(self.scores.values(), start=1)]
+
+    def add(self, told: Told) -> None:
+        """A report; after a failure it may tell steps that were told before."""
+        self.report, self.checkpoint = told.report, told.checkpoint
+        self.scores[told.report.steps] = told.report.score
+        self.start_up_seconds = self.start_up_seconds or told.start_up_seconds
+        known = {point["step"] for point in self.curve}
+        self.curve += [dict(point) for point in told.curve if point["step"] not in known]
+
+
+def logged_outcome(trial: LoggedTrial, tracked: TrackedRun) -> Outcome:
+    """What a trial had come to before the sweep was cut off."""
+    outcome = Outcome(trial.run, tracked, failed=trial.ended == "failed", over=trial.ended in ("finished", "stopped"))
+    for told in trial.told:
+        outcome.add(told)
+    return outcome
 
 
 @dataclass
 class TrialFollower(Callback):
-    """Tune calls this in the sweep's own process."""
+    """Tune calls this in the sweep's own process. log: where trials are logged. outcomes: of trials that were begun earlier too."""
 
     trials: int
     open_run: OpenRun
+    log: Path
     started: float = field(default_factory=time.monotonic)
     outcomes: dict[str, Outcome] = field(default_factory=dict[str, Outcome])
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         run = _run_of(trial)
-        if run.name not in self.outcomes:
+        log_start(self.log, run)
+        goes_on = run.name in self.outcomes
+        if not goes_on:
             self.outcomes[run.name] = Outcome(run, self.open_run(run))
-            self._say(f"{run.name} started ({len(self.outcomes)} of {self.trials})")
+        self.outcomes[run.name].failed = False
+        self._say(f"{run.name} {'goes on' if goes_on else 'started'} ({len(self.outcomes)} of {self.trials})")
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
         outcome = self.outcomes[_run_of(trial).name]
-        outcome.report = from_json(result["report"])
-        outcome.checkpoint = Path(result["checkpoint_path"])
-        outcome.start_up_seconds = outcome.start_up_seconds or result["start_up_seconds"]
-        outcome.curve += result["curve"]
-        _log(outcome.tracked, result["curve"], outcome.report)
-        self._say(
-            _progress(outcome.report, _last_loss(result["curve"]), result["training_iteration"], outcome.run.reports)
-        )
+        report = from_json(result["report"])
+        told = Told(report, Path(result["checkpoint_path"]), result["start_up_seconds"], result["curve"])
+        log_told(self.log, outcome.run.name, told)
+        outcome.add(told)
+        _log(outcome.tracked, result["curve"], report)
+        self._say(_progress(report, _last_loss(result["curve"]), result["reports"], outcome.run.reports))
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        outcome = self.outcomes[_run_of(trial).name]
+        if outcome.report is not None:
+            log_end(self.log, outcome.run.name, outcome.report.status)
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         outcome = self.outcomes[_run_of(trial).name]
         outcome.failed = True
         if outcome.report is not None:
             outcome.report = replace(outcome.report, status="failed")
+        log_end(self.log, outcome.run.name, "failed")
         self._say(f"{outcome.run.name} failed; its log is in {trial.local_path}")
 
     def _say(self, text: str) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from opabinia.config import Config
 from opabinia.models.connector_config import ConnectorConfig
+from opabinia.sweeps.searching.config import GridSearch, RandomSearch, SearchConfig
+from opabinia.sweeps.searching.drawing import searched
 
 EncoderSet = tuple[str, ...]
 
@@ -32,7 +34,7 @@ class ASHAConfig(Config):
 
 
 class SweepConfig(Config):
-    """Every encoder set with every connector and every seed is one trial."""
+    """Every encoder set with every connector and every seed is one trial, unless the search leaves some out."""
 
     encoder_sets: tuple[EncoderSet, ...] | Literal["all_subsets"] = "all_subsets"
     """The encoder sets to compare, or all_subsets for every non-empty subset of pool."""
@@ -43,11 +45,21 @@ class SweepConfig(Config):
     connectors: tuple[ConnectorConfig, ...] = Field(min_length=1)
     """The connectors to compare."""
 
-    seeds: tuple[int, ...] = Field(default=(0,), min_length=1)
-    """Each trial is run once for each seed."""
+    seeds: Annotated[tuple[int, ...], Field(min_length=1)] | None = None
+    """Each trial is run once for each seed; null for those that repeats gives."""
+
+    repeats: int | None = Field(default=None, gt=0)
+    """Each trial is run so often, with the experiment's seed and the numbers that follow it; null for the seeds listed in seeds, or,
+    where there are none, for once."""
+
+    search: SearchConfig = GridSearch()
+    """Which configurations (an encoder set with a connector) are run: grid for every one, or random for some."""
 
     max_concurrent: int = Field(default=2, gt=0)
     """Trials that run at the same time."""
+
+    baseline: str | None = Field(default=None, min_length=1)
+    """The configuration that the others are compared with: a trial's name without its seed; null for the first that finishes."""
 
     scheduler: ASHAConfig | None = ASHAConfig()
     """When a weak trial is stopped early; null runs every trial to its end."""
@@ -63,6 +75,14 @@ class SweepConfig(Config):
             raise ValueError(f"encoder_sets.{self.encoder_sets.index(())}: an empty set; name at least one encoder")
         return self
 
+    @model_validator(mode="after")
+    def _seeds_come_from_one_place(self) -> SweepConfig:
+        if self.seeds is not None and self.repeats is not None:
+            raise ValueError(
+                f"repeats: {self.repeats}, but seeds lists {len(self.seeds)} already; leave one of the two out (null)"
+            )
+        return self
+
 
 @dataclass(frozen=True, slots=True)
 class TrialSpec:
@@ -76,21 +96,37 @@ class TrialSpec:
     """The connector's type, and what distinguishes it where a sweep holds several of that type."""
 
 
-def trials(config: SweepConfig) -> tuple[TrialSpec, ...]:
-    """List the trials of a sweep, each once, in the order connector within encoder set within seed.
+def trials(config: SweepConfig, seed: int = 0) -> tuple[TrialSpec, ...]:
+    """List the trials of a sweep that its search runs, each once, in the order connector within encoder set within seed.
 
     Encoder sets are sets: the same encoders in another order are the same set, and the first order given is kept.
+    `seed`: the experiment's own, from which those of `repeats` follow.
     """
     sets = _encoder_sets(config)
     short = _short_names(encoder for encoders in sets for encoder in encoders)
     connectors = list(dict.fromkeys(config.connectors))
-    labels = _connector_labels(connectors)
+    labelled = list(zip(connectors, _connector_labels(connectors), strict=True))
+    configurations = [(encoders, connector, label) for encoders in sets for connector, label in labelled]
     return tuple(
         TrialSpec(encoders, connector, seed, f"{'+'.join(short[e] for e in encoders)}.{label}.s{seed}", label)
-        for seed in dict.fromkeys(config.seeds)
-        for encoders in sets
-        for connector, label in zip(connectors, labels, strict=True)
+        for seed in _seeds(config, seed)
+        for encoders, connector, label in searched(configurations, config.search)
     )
+
+
+def search_text(config: SweepConfig) -> str | None:
+    """What the search leaves out, for people; None where it leaves nothing out."""
+    if not isinstance(config.search, RandomSearch):
+        return None
+    whole = {(trial.encoders, trial.label) for trial in trials(config.model_copy(update={"search": GridSearch()}))}
+    drawn = min(config.search.samples, len(whole))
+    return f"random: {drawn} of {len(whole)} configurations, drawn with seed {config.search.seed}"
+
+
+def _seeds(config: SweepConfig, seed: int) -> tuple[int, ...]:
+    if config.seeds is not None:
+        return tuple(dict.fromkeys(config.seeds))
+    return tuple(range(seed, seed + (config.repeats or 1)))
 
 
 def _encoder_sets(config: SweepConfig) -> list[EncoderSet]:

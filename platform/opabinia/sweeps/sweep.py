@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from opabinia.evaluation.report import TrialReport
+from opabinia.evaluation.report import TrialReport, to_json
+from opabinia.evaluation.statistics.intervals import Interval
+from opabinia.names import unknown
+from opabinia.storage.atomic import whole_text
 from opabinia.sweeps.driver import run_trials
 from opabinia.sweeps.follow import Outcome
 from opabinia.sweeps.publish import crown, publish_sweep, publish_trial
@@ -17,6 +20,9 @@ from opabinia.tracking.tracked_run import TrackedRun
 from opabinia.training.inputs import load_inputs
 from opabinia.training.run import RunConfig
 
+CHAMPION = "champion.json"
+"""Its report, which is written last: a sweep that has it has ended."""
+
 
 @dataclass(frozen=True, slots=True)
 class SweepResult:
@@ -25,6 +31,8 @@ class SweepResult:
     parent: TrackedRun
     outcomes: list[Outcome]
     champion: TrialReport | None
+    intervals: Mapping[str, Interval]
+    """Of each trial's score, by trial, where its answers allow one."""
 
     @property
     def reports(self) -> list[TrialReport]:
@@ -43,8 +51,9 @@ def run_sweep(
     """Train all runs as trials of one sweep.
 
     `sweep_id` identifies the sweep in MLflow, so that a restart continues its runs there; `folder` takes checkpoints and results;
-    `settings` is the experiment file, uploaded to the parent run.
+    `settings` is the experiment file, uploaded to the parent run. Raises ValueError where config.baseline is none of the runs.
     """
+    _check_baseline(config.baseline, runs)
     parent = open_sweep(
         tracking.uri,
         tracking.experiment,
@@ -59,10 +68,20 @@ def run_sweep(
 
     outcomes = run_trials(runs, folder, open_run, max_concurrent=config.max_concurrent, asha=config.scheduler)
     for outcome in outcomes:
-        publish_trial(outcome, Path(outcome.run.benchmark.images))
-    result = SweepResult(parent, outcomes, crown(outcomes, tracking))
-    publish_sweep(parent, name, outcomes, folder / "results")
-    return result
+        publish_trial(outcome)
+    best = crown(outcomes, tracking)
+    results = publish_sweep(parent, name, outcomes, folder / "results", settings, config.baseline)
+    if best is not None:
+        with whole_text(folder / CHAMPION) as file:
+            file.write(to_json(best))
+    return SweepResult(parent, outcomes, best, results.intervals)
+
+
+def _check_baseline(baseline: str | None, runs: Sequence[RunConfig]) -> None:
+    """Before anything is trained, for a comparison that fails would be noticed last."""
+    names = list(dict.fromkeys(run.name.removesuffix(f".s{run.seed}") for run in runs))
+    if baseline is not None and baseline not in names:
+        raise unknown("configuration", baseline, names, place="sweep.baseline")
 
 
 def _params(run: RunConfig) -> dict[str, object]:

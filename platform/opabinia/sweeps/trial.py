@@ -7,6 +7,9 @@ from typing import Any
 
 from opabinia.training.run import RunConfig
 
+DRIVER_CPUS = 0.1
+"""A trial's driver only waits for its workers; they reserve the CPUs that matter."""
+
 
 def run_trial(config: dict[str, Any]) -> None:
     """Run by Ray Tune with {"run": RunConfig as JSON, "storage": folder for checkpoints}."""

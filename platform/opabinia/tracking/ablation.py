@@ -10,7 +10,7 @@ from statistics import fmean
 
 COLUMNS = (
     "rank", "encoders", "connector", "seed", "status", "steps", "seconds", "general", "knowledge", "ocr_chart",
-    "vision_centric", "average", "blind_average", "random_average", "vision_gain", "trial",
+    "vision_centric", "average", "low", "high", "blind_average", "random_average", "vision_gain", "trial",
 )  # fmt: skip
 
 SUMMARY = (
@@ -20,6 +20,8 @@ SUMMARY = (
     "seed",
     "status",
     "average",
+    "low",
+    "high",
     "blind_average",
     "random_average",
     "vision_gain",
@@ -29,10 +31,16 @@ SUMMARY = (
 _WORDS = frozenset({"encoders", "connector", "status", "trial"})
 _FAMILIES = ("general", "knowledge", "ocr_chart", "vision_centric")
 
+Place = tuple[str, str]
+"""Encoder label and connector: row and column of a heat map."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AblationRow:
-    """One trial. Scores are percent, `vision_gain` percentage points; None where not measured."""
+    """One trial. Scores are percent, `vision_gain` percentage points; None where not measured.
+
+    `low` and `high` are the ends of the score's 95 % interval over questions.
+    """
 
     trial: str
     encoders: tuple[str, ...]
@@ -46,11 +54,16 @@ class AblationRow:
     blind: float | None
     random: float | None
     vision_gain: float | None
+    low: float | None = None
+    high: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """An encoder set with a connector, averaged over seeds. `status` is that of the trials that give the score."""
+    """An encoder set with a connector, averaged over seeds. `status` is that of the trials that give the score.
+
+    `half_width` is that of the score's 95 % interval over questions, and over seeds where there are several; None if unknown.
+    """
 
     score: float | None
     lowest: float | None
@@ -58,6 +71,7 @@ class Cell:
     seeds: int
     status: str
     steps: int
+    half_width: float | None = None
 
 
 def encoder_label(encoders: Sequence[str]) -> str:
@@ -77,7 +91,7 @@ def table_rows(rows: Iterable[AblationRow]) -> list[list[object]]:
             position if row.score is not None else None,
             encoder_label(row.encoders), row.connector, row.seed, row.status, row.steps, round(row.seconds, 1),
             *(_rounded(row.families.get(family)) for family in _FAMILIES),
-            _rounded(row.score), _rounded(row.blind), _rounded(row.random), _rounded(row.vision_gain), row.trial,
+            *(_rounded(value) for value in (row.score, row.low, row.high, row.blind, row.random, row.vision_gain)), row.trial,
         ]
         for position, row in enumerate(ranked(rows), start=1)
     ]  # fmt: skip
@@ -104,18 +118,21 @@ def as_markdown(rows: Iterable[AblationRow], columns: Sequence[str] = COLUMNS) -
     return "\n".join(lines) + "\n"
 
 
-def grid(rows: Iterable[AblationRow], family: str | None = None) -> dict[tuple[str, str], Cell]:
-    """Cells by (encoder label, connector), of one family or of the average.
+def grid(
+    rows: Iterable[AblationRow], family: str | None = None, half_widths: Mapping[Place, float] | None = None
+) -> dict[Place, Cell]:
+    """Cells of one family or of the average; `half_widths` are those of their scores' intervals, where known.
 
     Where some seeds finished, only those count: a partial score is no estimate of a finished one.
     """
-    by_cell: dict[tuple[str, str], list[AblationRow]] = {}
+    by_cell: dict[Place, list[AblationRow]] = {}
     for row in rows:
         by_cell.setdefault((encoder_label(row.encoders), row.connector), []).append(row)
-    return {place: _cell(members, family) for place, members in by_cell.items()}
+    known = half_widths or {}
+    return {place: _cell(members, family, known.get(place)) for place, members in by_cell.items()}
 
 
-def _cell(rows: Sequence[AblationRow], family: str | None) -> Cell:
+def _cell(rows: Sequence[AblationRow], family: str | None, half_width: float | None) -> Cell:
     finished = [row for row in rows if row.status == "finished"]
     counted = finished or rows
     measured = [score for row in counted if (score := _score(row, family)) is not None]
@@ -126,6 +143,7 @@ def _cell(rows: Sequence[AblationRow], family: str | None) -> Cell:
         seeds=len(measured),
         status=counted[0].status,
         steps=max(row.steps for row in counted),
+        half_width=half_width if finished else None,
     )
 
 

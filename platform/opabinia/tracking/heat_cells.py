@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from opabinia.tracking.ablation import Cell
+from opabinia.tracking.ablation import Cell, Place
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,9 +21,6 @@ _COLOURS = "YlGnBu"
 _POINTS_PER_INCH = 72
 _LEAST_RANGE = 5.0
 """The colour scale spans at least this many percentage points, so that noise does not look like an effect."""
-
-Place = tuple[str, str]
-"""Row label and column label."""
 
 
 def colour_scale(cells: Mapping[Place, Cell]) -> ScalarMappable:
@@ -103,6 +100,8 @@ def _wording(cell: Cell | None) -> tuple[str, str]:
     score = "–" if cell.score is None else f"{cell.score:.1f}"
     if cell.status != "finished":
         return score, f"{cell.status}, step {cell.steps}"
+    if cell.half_width is not None:
+        return score, f"±{cell.half_width:.1f}" + (f", {cell.seeds} seeds" if cell.seeds > 1 else "")
     if cell.seeds > 1 and cell.lowest is not None and cell.highest is not None:
         return score, f"{cell.lowest:.1f} to {cell.highest:.1f}, {cell.seeds} seeds"
     return score, ""

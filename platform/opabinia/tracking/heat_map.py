@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from opabinia.tracking.ablation import AblationRow, grid
+from opabinia.tracking.ablation import AblationRow, Place, grid
 from opabinia.tracking.heat_cells import INK, MUTED, colour_scale, draw_cells
 
 if TYPE_CHECKING:
@@ -53,8 +53,12 @@ class _Layout:
         return self.cell[1] * len(self.rows)
 
 
-def draw_heat_map(rows: Sequence[AblationRow], path: Path, *, title: str) -> None:
+def draw_heat_map(
+    rows: Sequence[AblationRow], path: Path, *, title: str, half_widths: Mapping[Place, float] | None = None
+) -> None:
     """Write a PNG of the mean score over the families, averaged over seeds; rows are ordered by their mean.
+
+    `half_widths`, percentage points, are written after a ± where a cell's interval is known.
 
     The best finished cell is framed; what the scheduler stopped is grey and hatched with its score so far. Raises
     ValueError when there are no rows.
@@ -63,12 +67,12 @@ def draw_heat_map(rows: Sequence[AblationRow], path: Path, *, title: str) -> Non
     bar_height = min(max(layout.height, 1.6), 3.6)
     height = max(layout.height, bar_height)
     figure = _figure(layout.width + 1.2, height + _HEAD + _FOOT)
-    colours = _panel(figure, rows, layout, left=0.0, family=None)
+    colours = _panel(figure, rows, layout, left=0.0, family=None, half_widths=half_widths)
     top = figure.get_figheight() - _HEAD
     bar = _axes(figure, layout.width + 0.22, top - bar_height, 0.17, bar_height)
     _colour_bar(figure, colours, bar, "mean accuracy (%)", "vertical")
     _heading(figure, 0.0, top + 0.6, title, size=14)
-    _caption(figure, top - height - 0.16, [*_notes(rows), *_guessing(rows)])
+    _caption(figure, top - height - 0.16, [*_notes(rows), *_guessing(rows), *_intervals(half_widths)])
     _save(figure, path)
 
 
@@ -113,9 +117,15 @@ def _layout(rows: Sequence[AblationRow], *, height: float, narrowest: float) -> 
 
 
 def _panel(
-    figure: Figure, rows: Sequence[AblationRow], layout: _Layout, *, left: float, family: str | None
+    figure: Figure,
+    rows: Sequence[AblationRow],
+    layout: _Layout,
+    *,
+    left: float,
+    family: str | None,
+    half_widths: Mapping[Place, float] | None = None,
 ) -> ScalarMappable:
-    cells = grid(rows, family)
+    cells = grid(rows, family, half_widths)
     colours = colour_scale(cells)
     bottom = figure.get_figheight() - _HEAD - layout.height
     axes = _axes(figure, left, bottom, layout.width, layout.height)
@@ -157,6 +167,10 @@ def _notes(rows: Sequence[AblationRow]) -> list[str]:
 def _guessing(rows: Sequence[AblationRow]) -> list[str]:
     guesses = [row.random for row in rows if row.random is not None]
     return [f"Mean over the families; guessing would score {fmean(guesses):.1f}."] if guesses else []
+
+
+def _intervals(half_widths: Mapping[Place, float] | None) -> list[str]:
+    return ["±: 95 % interval over the questions, and over seeds where there are several."] if half_widths else []
 
 
 def _row_lines(label: str) -> list[str]:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import base64
 import html
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 MAX_SIDE = 320
 """Longer side of a picture on the page, pixels."""
@@ -55,7 +58,7 @@ dd { margin: 0; padding: 2px 8px; border-radius: 6px; overflow-wrap: anywhere; }
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """One question as a person should see it; `image` is a file, or None for a question in words alone."""
+    """One question as a person should see it; `image` opens its picture, None for a question in words alone."""
 
     family: str
     task: str
@@ -66,11 +69,11 @@ class Sample:
     correct: bool
     blind_answer: str
     blind_correct: bool
-    image: Path | None
+    image: Callable[[], Image] | None
 
 
 def samples_page(samples: Sequence[Sample], *, title: str) -> str:
-    """The whole page. Every text is escaped; raises ValueError naming a picture that cannot be read."""
+    """The whole page. Every text is escaped; raises what opening a picture raises."""
     families = list(dict.fromkeys(sample.family for sample in samples))
     links = "".join(f'<a href="#{html.escape(f)}">{_family_title(f)}</a>' for f in families)
     sections = "".join(_section(family, [s for s in samples if s.family == family]) for family in families)
@@ -112,21 +115,15 @@ def _answer(label: str, text: str, correct: bool) -> str:
     return f'<dt>{label}</dt><dd class="{name}" title="{name}">{sign} {html.escape(text.strip() or "(nothing)")}</dd>'
 
 
-def picture(image: Path | None, question: str) -> str:
-    """An element that holds the picture itself, small. Raises ValueError where it cannot be read."""
+def picture(image: Callable[[], Image] | None, question: str) -> str:
+    """An element that holds the picture itself, small. Raises what opening it raises."""
     if image is None:
         return "no picture"
-    return f'<img alt="picture for: {html.escape(question)}" src="data:image/jpeg;base64,{_jpeg(image)}">'
+    return f'<img alt="picture for: {html.escape(question)}" src="data:image/jpeg;base64,{_jpeg(image())}">'
 
 
-def _jpeg(path: Path) -> str:
-    from PIL import Image
-
-    try:
-        with Image.open(path) as image:
-            picture = image.convert("RGB")
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise ValueError(f"samples page: {path} cannot be read as an image ({error})") from None
+def _jpeg(shown: Image) -> str:
+    picture = shown.copy()
     picture.thumbnail((MAX_SIDE, MAX_SIDE))
     content = io.BytesIO()
     picture.save(content, "JPEG", quality=88)

@@ -51,7 +51,9 @@ def trial(run: RunConfig, folder: Path, score: float, answer: str = "red") -> Sh
     return ShownTrial(run, seen, curve, checkpoint)
 
 
-def evaluation(questions: list[Question], answer: str) -> Evaluation:
-    judged = tuple(Judged(one, answer, answer == "red") for one in questions)
+def evaluation(questions: list[Question], *answers: str) -> Evaluation:
+    """Each question's answer, or one for all; red is right."""
+    given = answers * len(questions) if len(answers) == 1 else answers
+    judged = tuple(Judged(*pair, pair[1] == "red") for pair in zip(questions, given, strict=True))
     marks = [one.correct for one in judged]
     return Evaluation(family_scores(questions, marks), judged, True, "text", "choice-match-2", 1, 0.0)

@@ -14,6 +14,15 @@ from opabinia.sweeps.page.shown import ShownTrial
 from opabinia.sweeps.publish import ablation_row
 from tests.sweeps.page.sweep import runs_of, trial, write_experiment
 
+COMPARISON = """# against <b>clip</b>
+
+| configuration | difference |
+| --- | ---: |
+| sva | +1.0 |
+
+- **One seed each**
+"""
+
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Path:
@@ -28,7 +37,8 @@ def trials(settings: Path, tmp_path: Path) -> list[ShownTrial]:
 
 
 def page(trials: list[ShownTrial], settings: Path, name: str = "sweep") -> str:
-    return sweep_page(name, trials, [ablation_row(one.report) for one in trials], settings=settings, pictures={})
+    rows = [ablation_row(one.report) for one in trials]
+    return sweep_page(name, trials, rows, settings=settings, comparison=COMPARISON, pictures={})
 
 
 def test_it_needs_no_other_file_and_no_network(trials: list[ShownTrial], settings: Path) -> None:
@@ -46,6 +56,13 @@ def test_its_links_lead_to_its_sections(trials: list[ShownTrial], settings: Path
 
 def test_names_are_text_and_nothing_else(trials: list[ShownTrial], settings: Path) -> None:
     assert "<h1>&lt;i&gt;5 &amp; 6</h1>" in page(trials, settings, "<i>5 & 6")
+
+
+def test_differences_are_a_table_whose_names_are_text(trials: list[ShownTrial], settings: Path) -> None:
+    text = page(trials, settings)
+    assert "<h1>against &lt;b&gt;clip&lt;/b&gt;</h1>" in text
+    assert re.search(r"<td>sva</td>\s*<td[^>]*>\+1\.0</td>", text)
+    assert "<strong>One seed each</strong>" in text
 
 
 def test_the_best_come_first_wherever_trials_are_named(trials: list[ShownTrial], settings: Path) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import html
 from collections.abc import Sequence
-from pathlib import Path
+from functools import partial
 
+from opabinia.evaluation.benchmarks.formats.pictures import pictures_of
+from opabinia.evaluation.pictures import OpenPicture
 from opabinia.evaluation.questions import Question
 from opabinia.evaluation.samples import AnswerPair, load_answers
 from opabinia.evaluation.subset import spread_over_tasks
@@ -25,9 +27,10 @@ def answer_cards(trials: Sequence[ShownTrial]) -> str:
     shown = trials[:TRIALS]
     pairs = [load_answers(trial.checkpoint / "answers.json") for trial in shown]
     by_trial = [{_key(pair.question): pair for pair in of_trial} for of_trial in pairs]
+    open_picture = pictures_of(shown[0].run.benchmark)
     names = [f"#{place}" for place in range(1, len(shown) + 1)]
     cards = [
-        _card(pair.question, Path(shown[0].run.benchmark.images), list(zip(names, answers, strict=True)))
+        _card(pair.question, open_picture, list(zip(names, answers, strict=True)))
         for pair in _spread(pairs[0])
         if len(answers := [one[_key(pair.question)] for one in by_trial if _key(pair.question) in one]) == len(shown)
     ]
@@ -45,8 +48,8 @@ def _key(question: Question) -> tuple[str, str]:
     return question.family, question.id
 
 
-def _card(question: Question, images: Path, answers: Sequence[tuple[str, AnswerPair]]) -> str:
-    shown = picture(images / question.image if question.image else None, question.question)
+def _card(question: Question, open_picture: OpenPicture, answers: Sequence[tuple[str, AnswerPair]]) -> str:
+    shown = picture(partial(open_picture, question.image) if question.image else None, question.question)
     family = FAMILY_TITLES.get(question.family, question.family)
     rows = "".join(_row(name, pair) for name, pair in answers)
     return (

@@ -25,16 +25,19 @@ def sweep_page(
     rows: Sequence[AblationRow],
     *,
     settings: Path,
+    comparison: str,
     pictures: Mapping[str, Path],
 ) -> str:
     """The whole page; every text is escaped.
 
-    rows: those of the ablation. settings: the sweep's experiment file. pictures: heat maps by their titles.
+    rows: those of the ablation. settings: the sweep's experiment file. comparison: of all configurations with the baseline, as
+    markdown. pictures: heat maps and others, by their titles.
     Raises ValueError naming the file where a trial's answers or a picture cannot be read.
     """
     ranked = ranked_trials(trials)
     sections = {
         "Ranking": ("Scores are percent. Best first; stopped and failed trials as they were then.", _ranking(rows)),
+        "Differences": ("", f'<div class="wide comparison">{_from_markdown(comparison)}</div>\n'),
         **{title: ("", _embedded(path, title)) for title, path in pictures.items()},
         "With image, without, by guessing": ("What a family gains from the image.", _plot(family_plot(ranked))),
         "Training": ("Losses, averaged over neighbouring steps; the best trials in colour.", _plot(curve_plot(ranked))),
@@ -99,6 +102,12 @@ def _text(value: object) -> str:
 
 def _number(right: bool) -> str:
     return ' class="number"' if right else ""
+
+
+def _from_markdown(text: str) -> str:
+    from markdown_it import MarkdownIt
+
+    return MarkdownIt("commonmark", {"html": False}).enable("table").render(text)
 
 
 def _plot(svg: str) -> str:

@@ -32,6 +32,7 @@ def report(parts: Parts, progress: Progress) -> None:
     scored = _score(parts, progress, answerer)
     metrics = {
         "score": scored.report.score,
+        "reports": progress.reports,
         "report": to_json(scored.report),
         "curve": curve,
         "start_up_seconds": (progress.first_step_at or progress.started) - progress.started,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
-from opabinia.evaluation.benchmarks.formats.pictures import PublishedPictures
+from opabinia.evaluation.benchmarks.formats.pictures import pictures_of
 from opabinia.evaluation.benchmarks.formats.registry import published_questions
+from opabinia.evaluation.benchmarks.limited import limited
 from opabinia.evaluation.benchmarks.records import benchmark_records
 from opabinia.evaluation.evaluate import Evaluation, evaluate
+from opabinia.evaluation.pictures import OpenPicture
 from opabinia.evaluation.questions import BenchmarkConfig, Question, load_questions
 from opabinia.evaluation.report import Status, TrialReport
 from opabinia.evaluation.scoring import random_guess
@@ -65,11 +66,16 @@ class Scorer:
         )
         return Scored(report, seen, blind)
 
+    @property
+    def images(self) -> OpenPicture:
+        """What opens the pictures of the questions."""
+        return pictures_of(self.config)
+
     def _ask(self, answerer: ModelAnswerer, *, with_image: bool) -> Evaluation:
         return evaluate(
             answerer,
             self.questions,
-            PublishedPictures() if self.config.files else Path(self.config.images),
+            self.images,
             with_image=with_image,
             image_keys=self.image_keys,
             keys_alone=self.keys_alone,
@@ -93,5 +99,11 @@ def open_scorer(
             "benchmark.files: the feature table holds no pictures of published benchmarks; write cache.enabled: false, or "
             "score the checkpoint with jobs/evaluate.py"
         )
-    questions = published_questions(config.files) if config.files else load_questions(config)
-    return Scorer(config, questions, image_keys or {}, keys_alone)
+    return Scorer(config, _questions(config), image_keys or {}, keys_alone)
+
+
+def _questions(config: BenchmarkConfig) -> list[Question]:
+    if not config.files:
+        return load_questions(config)
+    questions = published_questions(config.files)
+    return questions if config.limit_per_family is None else limited(questions, config.limit_per_family)

@@ -1,0 +1,1 @@
+"""Rules that turn an answer into credit, one file each."""

@@ -1,0 +1,42 @@
+"""From an experiment to the plan of its sweep."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from opabinia.experiment import Experiment
+from opabinia.preparation import features_folder
+from opabinia.runs import sweep_runs
+from opabinia.sweeps.planning.machines import see_machines
+from opabinia.sweeps.planning.plan import SweepPlan, plan_sweep
+from opabinia.sweeps.planning.rates import rate_table
+from opabinia.sweeps.planning.workload import Workloads, look_at_data
+
+
+def plan_experiment(experiment: Experiment, rates: Path | None) -> SweepPlan:
+    """Look, count and estimate; nothing is written, rendered, audited or encoded. rates: a table in place of ours.
+
+    Raises ValueError where no trial can be trained, or none can ever be placed on the machines that there are.
+    """
+    if experiment.sweep is None:
+        raise ValueError("sweep: missing; add one, or train a single run with jobs/train.py")
+    table, machines = rate_table(rates), see_machines()
+    inputs, world = experiment.output / "inputs.json", experiment.world
+    names = [stage.data for stage in experiment.stages]
+    workloads = look_at_data(experiment.data, names, experiment.benchmark, inputs, world.scenes if world else None)
+    _check_epochs(experiment, workloads)
+    runs, left_out = sweep_runs(experiment, inputs, workloads.records())
+    return plan_sweep(
+        experiment.name, runs, workloads, machines, table, config=experiment.sweep, output=experiment.output,
+        features=features_folder(experiment), left_out=left_out,
+    )  # fmt: skip
+
+
+def _check_epochs(experiment: Experiment, workloads: Workloads) -> None:
+    known = workloads.records()
+    for place, stage in enumerate(experiment.stages):
+        if stage.epochs is not None and stage.data not in known:
+            raise ValueError(
+                f"stages.{place}.epochs: how many records data.sources.{stage.data} has is not known, since no shard of it is "
+                "there; write it first, or give steps"
+            )

@@ -1,0 +1,1 @@
+"""What a sweep will take, said before anything is spent on it."""
