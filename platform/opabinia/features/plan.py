@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import ray
 
+from opabinia.columns import aligned
 from opabinia.features import rows
 from opabinia.features.encoder_source import CatalogueSource, Column, EncoderSource
 from opabinia.features.measuring import measure_encoding, measure_reading
@@ -121,7 +122,7 @@ def render_plan(plan: FeaturePlan, side: int) -> str:
     resampled = sum(column.resampled_bytes(side) for column in plan.columns)
     seconds = sum(plan.seconds(column) for column in plan.columns)
     total = ("all", "", size_text(plan.bytes), "", "", "", _clock(seconds), _saving(plan.bytes, resampled))
-    lines = _aligned([head, *cells, total])
+    lines = aligned([head, *cells, total])
     place = f"{plan.workers} process{'es' if plan.workers > 1 else ''} ({plan.device})"
     return "\n".join(
         [
@@ -157,14 +158,3 @@ def _duration(seconds: float) -> str:
 def _clock(seconds: float) -> str:
     whole = math.ceil(seconds)
     return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"
-
-
-def _aligned(lines: Sequence[Sequence[str]]) -> list[str]:
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return [
-        "  ".join(
-            cell.ljust(width) if index == 0 else cell.rjust(width)
-            for index, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ).rstrip()
-        for line in lines
-    ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
+from opabinia.columns import aligned
 from opabinia.features.room import free_bytes, size_text
 from opabinia.sweeps.planning.caching import EncoderPlan, table_bytes
 from opabinia.sweeps.planning.plan import SweepPlan
@@ -223,15 +224,3 @@ def _rounded(amount: float) -> str:
 
 def _percent(share: float) -> str:
     return f"{share:.0%}"
-
-
-def aligned(lines: Sequence[Sequence[str]]) -> list[str]:
-    """Columns side by side, the first to the left and the others to the right."""
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return [
-        "  ".join(
-            cell.ljust(width) if index == 0 else cell.rjust(width)
-            for index, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ).rstrip()
-        for line in lines
-    ]
