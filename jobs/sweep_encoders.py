@@ -83,15 +83,17 @@ def _sweep(experiment: Experiment, resume: str | None, extend: str | None) -> No
     claim_output(experiment)
 
     from opabinia.evaluation.table import render_table
+    from opabinia.run_folders import SWEEP, cut_off_folder, extended_folder, new_folder
     from opabinia.runs import sweep_runs
     from opabinia.sweeps.page.page import PAGE
     from opabinia.sweeps.planning.waiting import say_what_is_awaited
     from opabinia.sweeps.sweep import run_sweep
     from opabinia.tracking.mlflow_runs import run_page
 
+    begun = None if resume is None else cut_off_folder(SWEEP, experiment, resume)
     join_ray()
     say_what_is_awaited(experiment.workers)
-    folder = _folder(experiment, resume, extend)
+    folder = begun or (new_folder(SWEEP, experiment) if extend is None else extended_folder(experiment, extend))
     inputs = prepare(experiment, encoders)
     assert experiment.sweep is not None
     runs = _possible(*sweep_runs(experiment, inputs))
@@ -110,14 +112,6 @@ def _sweep(experiment: Experiment, resume: str | None, extend: str | None) -> No
     print(
         f"champion  {result.champion.trial_id}: {result.champion.score:.1f} %\n\nnext: make ui, make serve", flush=True
     )
-
-
-def _folder(experiment: Experiment, resume: str | None, extend: str | None) -> Path:
-    from opabinia.run_folders import SWEEP, cut_off_folder, extended_folder, new_folder
-
-    if resume is not None:
-        return cut_off_folder(SWEEP, experiment, resume)
-    return new_folder(SWEEP, experiment) if extend is None else extended_folder(experiment, extend)
 
 
 def _possible(runs: list[RunConfig], left_out: list[LeftOut]) -> list[RunConfig]:

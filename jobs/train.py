@@ -45,9 +45,10 @@ def _train(experiment: Experiment, resume: str | None) -> None:
     from opabinia.tracking.mlflow_runs import open_sweep, run_page
     from opabinia.training.inputs import load_inputs
 
+    begun = None if resume is None else cut_off_folder(RUN, experiment, resume)
     join_ray()
     say_what_is_awaited(experiment.workers)
-    folder = new_folder(RUN, experiment) if resume is None else cut_off_folder(RUN, experiment, resume)
+    folder = begun or new_folder(RUN, experiment)
     run = single_run(experiment, prepare(experiment, experiment.encoders))
     tracking = experiment.tracking
     tracked = open_sweep(
