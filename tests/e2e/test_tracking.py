@@ -134,6 +134,18 @@ def test_sweeps_and_trials_with_other_identities_get_runs_of_their_own(
     assert len(runs_of(client, experiment)) == 6
 
 
+def test_what_is_told_again_after_a_failure_is_one_point(
+    server: MlflowServer, client: MlflowClient, sweep: TrackedRun
+) -> None:
+    trial = open_trial(server.uri, sweep.run_id, "t", {})
+    for steps in ((1, 2, 3), (2, 3, 4)):
+        for step in steps:
+            trial.log({"loss": 1 / step}, step)
+        trial.push()
+    trial.finish()
+    assert [step for step, _ in curve(client, trial, "loss")] == [1, 2, 3, 4]
+
+
 def test_settings_that_a_restart_changed_are_kept_beside_the_first_ones(
     server: MlflowServer, client: MlflowClient, experiment: str, sweep: TrackedRun
 ) -> None:

@@ -52,10 +52,11 @@ class Outcome:
 
 
 def logged_outcome(trial: LoggedTrial, tracked: TrackedRun) -> Outcome:
-    """What a trial had come to before the sweep was cut off."""
+    """What a trial had come to before the sweep was cut off, some of which MLflow may not have heard."""
     outcome = Outcome(trial.run, tracked, failed=trial.ended == "failed", over=trial.ended in ("finished", "stopped"))
     for told in trial.told:
         outcome.add(told)
+        _log(tracked, told.curve, told.report)
     return outcome
 
 
@@ -110,9 +111,9 @@ def _run_of(trial: Any) -> RunConfig:
     return RunConfig.model_validate_json(trial.config["run"])
 
 
-def _log(tracked: TrackedRun, curve: list[dict[str, Any]], report: TrialReport) -> None:
+def _log(tracked: TrackedRun, curve: Sequence[Mapping[str, float]], report: TrialReport) -> None:
     for point in curve:
-        tracked.log({name: value for name, value in point.items() if name != "step"}, point["step"])
+        tracked.log({name: value for name, value in point.items() if name != "step"}, int(point["step"]))
     tracked.log(score_metrics(report), report.steps)
     tracked.push()
 

@@ -52,16 +52,20 @@ class TrackedRun:
         self._resumed = resumed
         self._interval_s = interval_s
         self._pending: list[tuple[str, float, int, int]] = []
+        self._taken_until: dict[str, int] = {}
         self._logged_until: dict[str, int] = {}
         self._sent_at = 0.0
 
     def log(self, metrics: Mapping[str, float], step: int) -> None:
         """Add a point to each curve. While the server is away points are kept and sent later; training goes on.
 
-        After a restart, steps that a curve already has are left out.
+        Steps that a curve already has are left out: after a failure or a restart they are told again.
         """
         now = int(time.time() * 1000)
-        self._pending += [(clean_name(name), float(value), now, step) for name, value in metrics.items()]
+        for name, value in ((clean_name(name), value) for name, value in metrics.items()):
+            if step > self._taken_until.get(name, -1):
+                self._pending.append((name, float(value), now, step))
+                self._taken_until[name] = step
         if time.monotonic() - self._sent_at >= self._interval_s:
             self.push()
 
