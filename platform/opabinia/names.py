@@ -1,4 +1,4 @@
-"""Naming the known name that a mistyped one was nearest to."""
+"""What things are called: trials, and the known name that a mistyped one was nearest to."""
 
 from __future__ import annotations
 
@@ -30,3 +30,17 @@ def unknown(kind: str, name: str, known: Iterable[str], *, place: str = "") -> V
     listing = f"Known: {', '.join(names)}" if names else f"No {kind} is known"
     hint = suggestion(name, names) or "."
     return ValueError(f"{prefix}unknown {kind} {name!r}{hint} {listing}")
+
+
+def trial_name(configuration: str, seed: int) -> str:
+    """What a configuration is called when it is trained with one seed."""
+    return f"{configuration}{_seed(seed)}"
+
+
+def configuration_name(trial: str, seed: int) -> str:
+    """The trial's name without its seed: trials that share it differ in the seed alone."""
+    return trial.removesuffix(_seed(seed))
+
+
+def _seed(seed: int) -> str:
+    return f".s{seed}"

@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 
 from opabinia.config import Config
 from opabinia.models.connector_config import ConnectorConfig
+from opabinia.names import trial_name
 from opabinia.sweeps.searching.config import GridSearch, RandomSearch, SearchConfig
 from opabinia.sweeps.searching.drawing import searched
 
@@ -108,7 +109,7 @@ def trials(config: SweepConfig, seed: int = 0) -> tuple[TrialSpec, ...]:
     labelled = list(zip(connectors, _connector_labels(connectors), strict=True))
     configurations = [(encoders, connector, label) for encoders in sets for connector, label in labelled]
     return tuple(
-        TrialSpec(encoders, connector, seed, f"{'+'.join(short[e] for e in encoders)}.{label}.s{seed}", label)
+        TrialSpec(encoders, connector, seed, trial_name(f"{'+'.join(short[e] for e in encoders)}.{label}", seed), label)
         for seed in _seeds(config, seed)
         for encoders, connector, label in searched(configurations, config.search)
     )

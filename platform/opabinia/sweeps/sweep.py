@@ -8,7 +8,7 @@ from pathlib import Path
 
 from opabinia.evaluation.report import TrialReport, to_json
 from opabinia.evaluation.statistics.intervals import Interval
-from opabinia.names import unknown
+from opabinia.names import configuration_name, unknown
 from opabinia.storage.atomic import whole_text
 from opabinia.sweeps.driver import run_trials
 from opabinia.sweeps.follow import Outcome
@@ -79,7 +79,7 @@ def run_sweep(
 
 def _check_baseline(baseline: str | None, runs: Sequence[RunConfig]) -> None:
     """Before anything is trained, for a comparison that fails would be noticed last."""
-    names = list(dict.fromkeys(run.name.removesuffix(f".s{run.seed}") for run in runs))
+    names = list(dict.fromkeys(configuration_name(run.name, run.seed) for run in runs))
     if baseline is not None and baseline not in names:
         raise unknown("configuration", baseline, names, place="sweep.baseline")
 

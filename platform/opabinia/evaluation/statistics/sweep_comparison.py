@@ -10,6 +10,7 @@ from opabinia.evaluation.statistics.comparing import Comparison, compare_all
 from opabinia.evaluation.statistics.credits import Credits, joined
 from opabinia.evaluation.statistics.intervals import Interval, score_interval
 from opabinia.evaluation.statistics.sample_size import Noise, measured_noise, typical
+from opabinia.names import configuration_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +31,8 @@ class SweepComparison:
 
 
 def configuration(report: TrialReport) -> str:
-    """The trial's name without its seed: trials that share it differ in the seed alone."""
-    return report.trial_id.removesuffix(f".s{report.seed}")
+    """What the trial is called without its seed."""
+    return configuration_name(report.trial_id, report.seed)
 
 
 def finished(trials: Sequence[tuple[TrialReport, Credits]]) -> dict[str, Credits]:

@@ -14,7 +14,7 @@ from opabinia.sweeps.planning.demand import Demand, at_once, demand_of, missing_
 from opabinia.sweeps.planning.machines import Machines
 from opabinia.sweeps.planning.rates import DeviceRate, RateTable
 from opabinia.sweeps.planning.timing import Configuration, configurations, rate_of
-from opabinia.sweeps.planning.trainable import examined, kind_of
+from opabinia.sweeps.planning.trainable import configuration_of, examined
 from opabinia.sweeps.planning.workload import Workloads
 from opabinia.sweeps.possible import LeftOut
 from opabinia.sweeps.space import SweepConfig, search_text
@@ -116,7 +116,7 @@ def plan_sweep(
     kept, refused = examined(runs, lambda run: trial_arithmetic(run, workloads))
     if not kept:
         raise ValueError(f"sweep: no trial can be trained; {refused[0].trial}: {refused[0].reason}")
-    groups = [[run for run in runs if kind_of(run) == kind] for kind in kept]
+    groups = [[run for run in runs if configuration_of(run) == one] for one in kept]
     device, rate = rate_of(demand, machines, rates)
     flops_per_second = rate.flops_per_second(float32=runs[0].workers.precision == "float32") if rate else None
     timed = configurations(groups, list(kept.values()), output, demand, flops_per_second, rates.start_up_seconds)

@@ -13,7 +13,7 @@ from opabinia.sweeps.planning.demand import Demand
 from opabinia.sweeps.planning.machines import Machines, device_names
 from opabinia.sweeps.planning.measured import Pace, measured_pace
 from opabinia.sweeps.planning.rates import DeviceRate, RateTable
-from opabinia.sweeps.planning.trainable import kind_of
+from opabinia.sweeps.planning.trainable import configuration_of
 from opabinia.training.run import RunConfig
 
 Source = Literal["measured", "scaled", "table"]
@@ -57,7 +57,7 @@ def configurations(
     timed: list[Configuration] = []
     for runs, one, pace in zip(groups, arithmetic, paces, strict=True):
         seconds, source = _seconds(one, pace, usual, demand.devices, flops_per_second, start_up)
-        timed.append(Configuration(kind_of(runs[0]), tuple(runs), one, seconds, source))
+        timed.append(Configuration(configuration_of(runs[0]), tuple(runs), one, seconds, source))
     return tuple(timed)
 
 

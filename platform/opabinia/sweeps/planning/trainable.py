@@ -5,33 +5,34 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
+from opabinia.names import configuration_name
 from opabinia.sweeps.possible import LeftOut, reason_of
 from opabinia.training.run import RunConfig
 
 Found = TypeVar("Found")
 
 
-def kind_of(run: RunConfig) -> str:
-    """What trials have in common that differ in their seed alone: the name without it."""
-    return run.name.removesuffix(f".s{run.seed}")
+def configuration_of(run: RunConfig) -> str:
+    """What trials have in common that differ in their seed alone."""
+    return configuration_name(run.name, run.seed)
 
 
 def examined(
     runs: Iterable[RunConfig], examine: Callable[[RunConfig], Found]
 ) -> tuple[dict[str, Found], list[LeftOut]]:
-    """Kind -> what `examine` found of its first run; and every trial of a kind for which it raised ValueError."""
+    """Configuration -> what `examine` found of its first run; and every trial of a configuration for which it raised ValueError."""
     found: dict[str, Found] = {}
     reasons: dict[str, str] = {}
     left_out: list[LeftOut] = []
     for run in runs:
-        kind = kind_of(run)
-        if kind not in found and kind not in reasons:
+        configuration = configuration_of(run)
+        if configuration not in found and configuration not in reasons:
             try:
-                found[kind] = examine(run)
+                found[configuration] = examine(run)
             except ValueError as error:
-                reasons[kind] = reason_of(error)
-        if kind in reasons:
-            left_out.append(LeftOut(run.name, reasons[kind]))
+                reasons[configuration] = reason_of(error)
+        if configuration in reasons:
+            left_out.append(LeftOut(run.name, reasons[configuration]))
     return found, left_out
 
 
@@ -43,4 +44,4 @@ def trainable(runs: Iterable[RunConfig]) -> tuple[list[RunConfig], list[LeftOut]
     found, left_out = examined(every, lambda run: [stage.trained for stage in bare_stages(run)])
     if not found:
         raise ValueError(f"sweep: no trial can be trained; {left_out[0].trial}: {left_out[0].reason}")
-    return [run for run in every if kind_of(run) in found], left_out
+    return [run for run in every if configuration_of(run) in found], left_out
