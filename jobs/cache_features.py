@@ -55,14 +55,13 @@ def _cache(settings: CacheSettings) -> None:
 
 def _encoders(experiment: Experiment) -> tuple[str, ...]:
     """Every encoder that any run reads and none trains. Raises ValueError for an unknown one, or when there is none."""
-    from opabinia.preparation import check_encoders, check_sweep
-    from opabinia.training.recipe.learning_encoders import frozen_encoders
+    from opabinia.preparation import check_encoders, check_sweep, frozen_anywhere
 
     check_encoders(experiment.encoders, "encoders")
     swept = check_sweep(experiment) if experiment.sweep else ()
     if not (experiment.encoders or swept):
         raise ValueError("encoders: empty, and there is no sweep; name at least one vision encoder")
-    frozen = frozen_encoders(experiment.stages, tuple(dict.fromkeys([*experiment.encoders, *swept])))
+    frozen = frozen_anywhere(experiment, tuple(dict.fromkeys([*experiment.encoders, *swept])))
     if not frozen:
         raise ValueError("stages: every encoder learns in one of them, so that no features can be stored; freeze one")
     return frozen

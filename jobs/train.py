@@ -16,6 +16,9 @@ _DEFAULT = Path(__file__).parent / "experiments" / "quickstart.yaml"
 class TrainSettings(Experiment):
     """An experiment, of which one model is trained."""
 
+    variant: str | None = None
+    """Train with the stages of this variant of the experiment's sweep; null for the experiment's own."""
+
     resume: str | None = None
     """Go on with a run that was cut off: `latest`, or the name of its folder below OUTPUT/runs."""
 
@@ -24,10 +27,10 @@ def main(argv: Sequence[str]) -> None:
     settings = load_settings(TrainSettings, argv, description=__doc__ or "", default_file=_DEFAULT)
     with plain_errors():
         experiment = Experiment.model_construct(**{name: getattr(settings, name) for name in Experiment.model_fields})
-        _train(experiment, settings.resume)
+        _train(experiment, settings.variant, settings.resume)
 
 
-def _train(experiment: Experiment, resume: str | None) -> None:
+def _train(experiment: Experiment, variant: str | None, resume: str | None) -> None:
     from opabinia.preparation import absolute_paths, check_encoders, claim_output, prepare
 
     experiment = absolute_paths(experiment)
@@ -45,11 +48,12 @@ def _train(experiment: Experiment, resume: str | None) -> None:
     from opabinia.tracking.mlflow_runs import open_sweep, run_page
     from opabinia.training.inputs import load_inputs
 
+    experiment.stages_of(variant)
     begun = None if resume is None else cut_off_folder(RUN, experiment, resume)
     join_ray()
     say_what_is_awaited(experiment.workers)
     folder = begun or new_folder(RUN, experiment)
-    run = single_run(experiment, prepare(experiment, experiment.encoders))
+    run = single_run(experiment, prepare(experiment, experiment.encoders), variant)
     tracking = experiment.tracking
     tracked = open_sweep(
         tracking.uri, tracking.experiment, run.name, sweep_id=f"{run.name}-{folder.name}",

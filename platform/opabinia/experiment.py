@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -96,21 +97,39 @@ class Experiment(Config):
     def _recipe_gives_stages(cls, document: Any) -> Any:
         return with_recipe(document)
 
+    @property
+    def swept_stages(self) -> Mapping[str | None, tuple[WrittenStage, ...]]:
+        """Those of each variant of the sweep, by its name; the experiment's own under None where it compares no variants."""
+        variants = self.sweep.variants if self.sweep else {}
+        return {name: variant.stages for name, variant in variants.items()} or {None: self.stages}
+
+    def stages_of(self, variant: str | None) -> tuple[WrittenStage, ...]:
+        """Those of a variant of the sweep, or the experiment's own. Raises ValueError where there is no such variant."""
+        if variant is None:
+            return self.stages
+        variants = self.sweep.variants if self.sweep else {}
+        if variant not in variants:
+            raise unknown("variant", variant, variants, place="variant")
+        return variants[variant].stages
+
     @model_validator(mode="after")
     def _stages_are_consistent(self) -> Experiment:
-        names = [stage.name for stage in self.stages]
-        for place, stage in enumerate(self.stages):
-            if stage.data not in self.data.sources:
-                raise unknown("data source", stage.data, self.data.sources, place=f"stages.{place}.data")
-            if stage.name in names[:place]:
-                first = names.index(stage.name)
-                raise ValueError(f"stages.{place}.name: {stage.name!r} names stages.{first} already; choose another")
+        for variant, stages in {None: self.stages, **self.swept_stages}.items():
+            prefix = "" if variant is None else f"sweep.variants.{variant}."
+            names = [stage.name for stage in stages]
+            for place, stage in enumerate(stages):
+                field = f"{prefix}stages.{place}"
+                if stage.data not in self.data.sources:
+                    raise unknown("data source", stage.data, self.data.sources, place=f"{field}.data")
+                if stage.name in names[:place]:
+                    first = f"{prefix}stages.{names.index(stage.name)}"
+                    raise ValueError(f"{field}.name: {stage.name!r} names {first} already; choose another")
         return self
 
     @model_validator(mode="after")
     def _scheduler_can_act(self) -> Experiment:
         scheduler = self.sweep.scheduler if self.sweep else None
-        reports = sum(stage.reports for stage in self.stages)
+        reports = min(sum(stage.reports for stage in stages) for stages in self.swept_stages.values())
         if scheduler and scheduler.grace > reports:
             raise ValueError(
                 f"sweep.scheduler.grace: {scheduler.grace} is more than the {reports} reports that the stages give; "

@@ -94,13 +94,12 @@ def check_sweep(experiment: Experiment) -> tuple[str, ...]:
 def prepare(experiment: Experiment, encoders: tuple[str, ...]) -> Path:
     """Settle the tokenizer, write the world, audit the data, compute features of `encoders`; returns the file that runs read.
 
-    Features are computed of encoders that stay frozen: all runs of an experiment have its stages, so that an encoder learns in every
-    run that uses it or in none. Ray must be running. Raises ValueError for anything that would make every run fail or mislead, before
-    any run starts.
+    Features are computed of encoders that stay frozen in any variant of the sweep. Ray must be running. Raises ValueError for anything
+    that would make every run fail or mislead, before any run starts.
     """
     _check_decoding(experiment, encoders)
     inputs, pictures = settle_inputs(experiment)
-    frozen = frozen_encoders(experiment.stages, encoders)
+    frozen = frozen_anywhere(experiment, encoders)
     if experiment.cache.enabled and frozen:
         report = compute_features(experiment, frozen, pictures)
         print(
@@ -119,7 +118,7 @@ def settle_inputs(experiment: Experiment) -> tuple[TrainingInputs, dict[str, str
         from opabinia.burgess.world import write_world
 
         print(f"world: {write_world(experiment.world)}", flush=True)
-    audits = {name: _audit(experiment, name, tokenizer) for name in {stage.data: None for stage in experiment.stages}}
+    audits = {name: _audit(experiment, name, tokenizer) for name in used_sources(experiment)}
     inputs = TrainingInputs(
         tokenizer=tokenizer,
         audits={name: audit.folder for name, audit in audits.items()},
@@ -128,6 +127,19 @@ def settle_inputs(experiment: Experiment) -> tuple[TrainingInputs, dict[str, str
         features=None,
     )
     return inputs, _pictures(experiment, audits.values(), inputs.benchmark_keys)
+
+
+def used_sources(experiment: Experiment) -> list[str]:
+    """The data sources that some stage reads, of the experiment's own or of a variant of its sweep."""
+    every = [experiment.stages, *experiment.swept_stages.values()]
+    return list(dict.fromkeys(stage.data for stages in every for stage in stages))
+
+
+def frozen_anywhere(experiment: Experiment, encoders: tuple[str, ...]) -> tuple[str, ...]:
+    """The encoders that learn in no stage of the experiment, or of at least one variant of its sweep."""
+    every = [experiment.stages, *experiment.swept_stages.values()]
+    frozen = {name for stages in every for name in frozen_encoders(stages, encoders)}
+    return tuple(name for name in encoders if name in frozen)
 
 
 def compute_features(experiment: Experiment, encoders: tuple[str, ...], pictures: dict[str, str]) -> BuildReport:

@@ -7,29 +7,24 @@ from pathlib import Path
 
 from opabinia.data.audited import open_audited
 from opabinia.experiment import Experiment
-from opabinia.models.connector_config import ConnectorConfig
 from opabinia.models.multimodal_config import ModelConfig
 from opabinia.sweeps.possible import LeftOut, reason_of
-from opabinia.sweeps.space import trials
+from opabinia.sweeps.space import TrialSpec, trials
 from opabinia.training.inputs import load_inputs
 from opabinia.training.recipe.stages import stages_of_run
 from opabinia.training.run import RunConfig
 
 
-def single_run(experiment: Experiment, inputs: Path) -> RunConfig:
-    """The run of the experiment's own encoders and connector. Raises ValueError when it names no encoder."""
+def single_run(experiment: Experiment, inputs: Path, variant: str | None = None) -> RunConfig:
+    """The run of the experiment's own encoders and connector, with the stages of a variant of its sweep where one is named.
+
+    Raises ValueError when it names no encoder, or there is no such variant.
+    """
     if not experiment.encoders:
         raise ValueError("encoders: empty; name at least one vision encoder")
-    return _run(
-        experiment,
-        inputs,
-        _records(inputs),
-        experiment.name,
-        experiment.encoders,
-        experiment.connector,
-        experiment.connector.type,
-        experiment.seed,
-    )
+    label = experiment.connector.type
+    trial = TrialSpec(experiment.encoders, experiment.connector, experiment.seed, experiment.name, label, variant)
+    return _run(experiment, inputs, _records(inputs), trial)
 
 
 def sweep_runs(
@@ -47,9 +42,7 @@ def sweep_runs(
     left_out: list[LeftOut] = []
     for trial in trials(experiment.sweep, experiment.seed):
         try:
-            runs.append(
-                _run(experiment, inputs, records, trial.name, trial.encoders, trial.connector, trial.label, trial.seed)
-            )
+            runs.append(_run(experiment, inputs, records, trial))
         except ValueError as error:
             left_out.append(LeftOut(trial.name, reason_of(error)))
     if not runs:
@@ -57,25 +50,20 @@ def sweep_runs(
     return runs, left_out
 
 
-def _run(
-    experiment: Experiment,
-    inputs: Path,
-    records: Mapping[str, int],
-    name: str,
-    encoders: tuple[str, ...],
-    connector: ConnectorConfig,
-    label: str,
-    seed: int,
-) -> RunConfig:
+def _run(experiment: Experiment, inputs: Path, records: Mapping[str, int], trial: TrialSpec) -> RunConfig:
     return RunConfig(
-        name=name,
-        seed=seed,
+        name=trial.name,
+        seed=trial.seed,
         model=ModelConfig(
-            encoders=encoders, connector=connector, language_model=experiment.language_model, lora=experiment.lora
+            encoders=trial.encoders,
+            connector=trial.connector,
+            language_model=experiment.language_model,
+            lora=experiment.lora,
         ),
-        connector_label=label,
+        connector_label=trial.label,
+        variant=trial.variant,
         data=experiment.data,
-        stages=stages_of_run(experiment.stages, encoders, records),
+        stages=stages_of_run(experiment.stages_of(trial.variant), trial.encoders, records),
         benchmark=experiment.benchmark,
         inputs=inputs,
         activation_checkpointing=experiment.activation_checkpointing,

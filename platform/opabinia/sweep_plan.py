@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from opabinia.experiment import Experiment
-from opabinia.preparation import features_folder
+from opabinia.preparation import features_folder, used_sources
 from opabinia.runs import sweep_runs
 from opabinia.sweeps.planning.machines import see_machines
 from opabinia.sweeps.planning.plan import SweepPlan, plan_sweep
 from opabinia.sweeps.planning.rates import rate_table
 from opabinia.sweeps.planning.workload import Workloads, look_at_data
+from opabinia.training.recipe.stages import WrittenStage
 
 
 def plan_experiment(experiment: Experiment, rates: Path | None) -> SweepPlan:
@@ -22,7 +24,7 @@ def plan_experiment(experiment: Experiment, rates: Path | None) -> SweepPlan:
         raise ValueError("sweep: missing; add one, or train a single run with jobs/train.py")
     table, machines = rate_table(rates), see_machines()
     inputs, world = experiment.output / "inputs.json", experiment.world
-    names = [stage.data for stage in experiment.stages]
+    names = used_sources(experiment)
     workloads = look_at_data(experiment.data, names, experiment.benchmark, inputs, world.scenes if world else None)
     _check_epochs(experiment, workloads)
     runs, left_out = sweep_runs(experiment, inputs, workloads.records())
@@ -34,9 +36,16 @@ def plan_experiment(experiment: Experiment, rates: Path | None) -> SweepPlan:
 
 def _check_epochs(experiment: Experiment, workloads: Workloads) -> None:
     known = workloads.records()
-    for place, stage in enumerate(experiment.stages):
+    for variant, place, stage in _stages(experiment):
         if stage.epochs is not None and stage.data not in known:
+            prefix = "" if variant is None else f"sweep.variants.{variant}."
             raise ValueError(
-                f"stages.{place}.epochs: how many records data.sources.{stage.data} has is not known, since no shard of it is "
+                f"{prefix}stages.{place}.epochs: how many records data.sources.{stage.data} has is not known, since no shard of it is "
                 "there; write it first, or give steps"
             )
+
+
+def _stages(experiment: Experiment) -> Iterator[tuple[str | None, int, WrittenStage]]:
+    for variant, stages in experiment.swept_stages.items():
+        for place, stage in enumerate(stages):
+            yield variant, place, stage

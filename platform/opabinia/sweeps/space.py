@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from opabinia.config import Config
 from opabinia.models.connector_config import ConnectorConfig
 from opabinia.names import trial_name
 from opabinia.sweeps.searching.config import GridSearch, RandomSearch, SearchConfig
 from opabinia.sweeps.searching.drawing import searched
+from opabinia.sweeps.variants import Variant, check_variant_name
 
 EncoderSet = tuple[str, ...]
 
@@ -35,7 +36,7 @@ class ASHAConfig(Config):
 
 
 class SweepConfig(Config):
-    """Every encoder set with every connector and every seed is one trial, unless the search leaves some out."""
+    """Every encoder set with every connector, variant and seed is one trial, unless the search leaves some out."""
 
     encoder_sets: tuple[EncoderSet, ...] | Literal["all_subsets"] = "all_subsets"
     """The encoder sets to compare, or all_subsets for every non-empty subset of pool."""
@@ -46,6 +47,9 @@ class SweepConfig(Config):
     connectors: tuple[ConnectorConfig, ...] = Field(min_length=1)
     """The connectors to compare."""
 
+    variants: dict[str, Variant] = Field(default={})
+    """Ways to train to compare, by name: each has stages of its own in the place of the experiment's. Empty for those alone."""
+
     seeds: Annotated[tuple[int, ...], Field(min_length=1)] | None = None
     """Each trial is run once for each seed; null for those that repeats gives."""
 
@@ -54,7 +58,7 @@ class SweepConfig(Config):
     where there are none, for once."""
 
     search: SearchConfig = GridSearch()
-    """Which configurations (an encoder set with a connector) are run: grid for every one, or random for some."""
+    """Which configurations (an encoder set with a connector and a variant) are run: grid for every one, or random for some."""
 
     max_concurrent: int = Field(default=2, gt=0)
     """Trials that run at the same time."""
@@ -76,6 +80,13 @@ class SweepConfig(Config):
             raise ValueError(f"encoder_sets.{self.encoder_sets.index(())}: an empty set; name at least one encoder")
         return self
 
+    @field_validator("variants")
+    @classmethod
+    def _names_name_trials(cls, variants: dict[str, Variant]) -> dict[str, Variant]:
+        for name in variants:
+            check_variant_name(name)
+        return variants
+
     @model_validator(mode="after")
     def _seeds_come_from_one_place(self) -> SweepConfig:
         if self.seeds is not None and self.repeats is not None:
@@ -94,11 +105,13 @@ class TrialSpec:
     seed: int
     name: str
     label: str
-    """The connector's type, and what distinguishes it where a sweep holds several of that type."""
+    """The connector's type, what distinguishes it where a sweep holds several of that type, and the variant."""
+    variant: str | None
+    """Whose stages it has; None for the experiment's own."""
 
 
 def trials(config: SweepConfig, seed: int = 0) -> tuple[TrialSpec, ...]:
-    """List the trials of a sweep that its search runs, each once, in the order connector within encoder set within seed.
+    """List the trials of a sweep that its search runs, each once, in the order variant within connector within encoder set within seed.
 
     Encoder sets are sets: the same encoders in another order are the same set, and the first order given is kept.
     `seed`: the experiment's own, from which those of `repeats` follow.
@@ -107,11 +120,23 @@ def trials(config: SweepConfig, seed: int = 0) -> tuple[TrialSpec, ...]:
     short = _short_names(encoder for encoders in sets for encoder in encoders)
     connectors = list(dict.fromkeys(config.connectors))
     labelled = list(zip(connectors, _connector_labels(connectors), strict=True))
-    configurations = [(encoders, connector, label) for encoders in sets for connector, label in labelled]
+    configurations = [
+        (encoders, connector, label if variant is None else f"{label},{variant}", variant)
+        for encoders in sets
+        for connector, label in labelled
+        for variant in config.variants or [None]
+    ]
     return tuple(
-        TrialSpec(encoders, connector, seed, trial_name(f"{'+'.join(short[e] for e in encoders)}.{label}", seed), label)
+        TrialSpec(
+            encoders,
+            connector,
+            seed,
+            trial_name(f"{'+'.join(short[e] for e in encoders)}.{label}", seed),
+            label,
+            variant,
+        )
         for seed in _seeds(config, seed)
-        for encoders, connector, label in searched(configurations, config.search)
+        for encoders, connector, label, variant in searched(configurations, config.search)
     )
 
 

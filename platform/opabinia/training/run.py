@@ -64,6 +64,8 @@ class RunConfig(Config):
     model: ModelConfig
     connector_label: str
     """What the connector is called in tables and pictures."""
+    variant: str | None = None
+    """The variant of a sweep whose stages these are; None for the experiment's own."""
     data: DataConfig
     stages: tuple[StageConfig, ...]
     benchmark: BenchmarkConfig

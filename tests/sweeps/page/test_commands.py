@@ -50,7 +50,9 @@ def typed(command: str, kind: type[Experiment], job: str) -> Experiment:
 
 
 def run_of(command: str, shown: ShownTrial) -> RunConfig:
-    return single_run(typed(command, TrainSettings, "train"), shown.run.inputs)
+    settings = typed(command, TrainSettings, "train")
+    assert isinstance(settings, TrainSettings)
+    return single_run(settings, shown.run.inputs, settings.variant)
 
 
 def test_train_is_the_trial_again(shown: ShownTrial, settings: Path) -> None:
@@ -70,6 +72,16 @@ def test_a_last_stage_in_epochs_is_doubled_in_epochs(shown: ShownTrial, folder: 
     written = folder / "epochs.yaml"
     written.write_text(yaml.safe_dump(document))
     assert trial_commands(shown, written)["train longer"].endswith("--stages.0.epochs 1.0")
+
+
+def test_a_variants_trial_is_trained_with_the_variants_stages(folder: Path) -> None:
+    settings = write_experiment(folder)
+    document = yaml.safe_load(settings.read_text())
+    document["sweep"]["variants"] = {"short": {"stages": [{**document["stages"][1], "steps": 20}]}}
+    settings.write_text(yaml.safe_dump(document))
+    shown = trial(runs_of(settings)[-1], folder, 70.0)
+    assert [stage.steps for stage in run_of(trial_commands(shown, settings)["train"], shown).stages] == [20]
+    assert [stage.steps for stage in run_of(trial_commands(shown, settings)["train longer"], shown).stages] == [40]
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ def trial_commands(trial: ShownTrial, settings: Path) -> dict[str, str]:
     name = trial.report.trial_id
     return {
         "train": _line(*alone),
-        "train longer": _line(*alone, *_twice_as_long(settings)),
+        "train longer": _line(*alone, *_twice_as_long(settings, trial.run.variant)),
         "evaluate": _line("python", "jobs/evaluate.py", "--config", str(settings), *_checkpoint(trial)),
         "export": _line(
             "python",
@@ -44,15 +44,18 @@ def _of_trial(trial: ShownTrial, settings: Path) -> list[str]:
         *("python", "jobs/train.py", "--config", str(settings), "--name", trial.report.trial_id),
         *("--seed", str(trial.run.seed), "--encoders", json.dumps(list(model.encoders))),
         *("--connector", model.connector.model_dump_json()),
+        *(() if trial.run.variant is None else ("--variant", trial.run.variant)),
     ]
 
 
-def _twice_as_long(settings: Path) -> Sequence[str]:
+def _twice_as_long(settings: Path, variant: str | None) -> Sequence[str]:
     """The last stage, twice as long as the experiment has it."""
     experiment = cast("Mapping[str, Any]", parse_yaml(settings.read_text()))
-    stages: list[Mapping[str, Any]] = experiment["stages"]
+    owner = experiment if variant is None else experiment["sweep"]["variants"][variant]
+    prefix = "" if variant is None else f"sweep.variants.{variant}."
+    stages: list[Mapping[str, Any]] = owner["stages"]
     field = "steps" if stages[-1].get("steps") else "epochs"
-    return (f"--stages.{len(stages) - 1}.{field}", str(2 * stages[-1][field]))
+    return (f"--{prefix}stages.{len(stages) - 1}.{field}", str(2 * stages[-1][field]))
 
 
 def _checkpoint(trial: ShownTrial) -> tuple[str, str]:

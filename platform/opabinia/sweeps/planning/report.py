@@ -63,17 +63,27 @@ def _scaled(number: float, units: str) -> str:
 
 def _head(plan: SweepPlan) -> list[str]:
     seeds = len(plan.configurations[0].runs)
-    stages = plan.configurations[0].runs[0].stages
-    lengths = ", ".join(f"{stage.name} {stage.steps:,} × {stage.batch:,}" for stage in stages)
     return [
         f"plan of {plan.name}: {plan.trials} trials = {_several(len(plan.configurations), 'configuration')} × "
         f"{_several(seeds, 'seed')}; nothing was started",
         *([f"search    {plan.search}"] if plan.search else []),
-        f"stages    {lengths} (steps × batch)",
+        *_stage_lines(plan),
         f"machines  {plan.machines.text}",
         f"a trial   {plan.demand.text}, and {plan.demand.beside:g} CPUs beside for its driver and its data; "
         + (f"{plan.at_once} at once" if plan.at_once else f"none fits now: {plan.waits}"),
     ]
+
+
+def _stage_lines(plan: SweepPlan) -> list[str]:
+    """Of each variant, those of its first configuration."""
+    by_variant = {one.runs[0].variant: one.runs[0].stages for one in reversed(plan.configurations)}
+    lengths = {
+        variant: ", ".join(f"{stage.name} {stage.steps:,} × {stage.batch:,}" for stage in stages)
+        for variant, stages in reversed(by_variant.items())
+    }
+    named = [text if variant is None else f"{variant}: {text}" for variant, text in lengths.items()]
+    heads = ["stages    ", *[" " * 10] * (len(named) - 1)]
+    return [f"{head}{text} (steps × batch)" for head, text in zip(heads, named, strict=True)]
 
 
 def _several(number: int, thing: str) -> str:
