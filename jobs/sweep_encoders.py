@@ -82,7 +82,7 @@ def _sweep(experiment: Experiment, resume: str | None, extend: str | None) -> No
     encoders = check_sweep(experiment)
     claim_output(experiment)
 
-    from opabinia.evaluation.table import render_table
+    from opabinia.evaluation.table import render_table, short_names
     from opabinia.run_folders import SWEEP, cut_off_folder, extended_folder, new_folder
     from opabinia.runs import sweep_runs
     from opabinia.sweeps.page.page import PAGE
@@ -102,6 +102,9 @@ def _sweep(experiment: Experiment, resume: str | None, extend: str | None) -> No
         experiment.tracking, folder, folder / "experiment.yaml",
     )  # fmt: skip
     print(f"\n{render_table(result.reports, result.intervals)}\n")
+    for selection in result.selections:
+        path = " → ".join(short_names(encoders) for encoders in selection.path)
+        print(f"selected  {selection.label}: {path}")
     print(f"results   {folder / 'results'}")
     print(f"page      {folder / 'results' / PAGE}")
     print(f"MLflow    {run_page(experiment.tracking.uri, result.parent.run_id)}")

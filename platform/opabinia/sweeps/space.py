@@ -12,7 +12,7 @@ from pydantic import Field, field_validator, model_validator
 from opabinia.config import Config
 from opabinia.models.connector_config import ConnectorConfig
 from opabinia.names import trial_name
-from opabinia.sweeps.searching.config import GridSearch, RandomSearch, SearchConfig
+from opabinia.sweeps.searching.config import GridSearch, RandomSearch, RoundRobinSearch, SearchConfig
 from opabinia.sweeps.searching.drawing import searched
 from opabinia.sweeps.variants import Variant, check_variant_name
 
@@ -58,7 +58,8 @@ class SweepConfig(Config):
     where there are none, for once."""
 
     search: SearchConfig = GridSearch()
-    """Which configurations (an encoder set with a connector and a variant) are run: grid for every one, or random for some."""
+    """Which configurations (an encoder set with a connector and a variant) are run: grid for every one, random for some, or
+    round_robin for those that a greedy selection comes to."""
 
     max_concurrent: int = Field(default=2, gt=0)
     """Trials that run at the same time."""
@@ -86,6 +87,26 @@ class SweepConfig(Config):
         for name in variants:
             check_variant_name(name)
         return variants
+
+    @model_validator(mode="after")
+    def _selection_can_grow(self) -> SweepConfig:
+        search = self.search
+        if not isinstance(search, RoundRobinSearch):
+            return self
+        if self.encoder_sets != "all_subsets":
+            raise ValueError("encoder_sets: round_robin selects from pool; write all_subsets, or search: {type: grid}")
+        if self.scheduler is not None:
+            raise ValueError("scheduler: round_robin compares trials that ran to their end; write scheduler: null")
+        outside = [encoder for encoder in search.start if encoder not in self.pool]
+        if outside:
+            raise ValueError(f"search.start: {outside[0]} is not in pool; add it there")
+        if not set(self.pool) - set(search.start):
+            raise ValueError("pool: search.start has all of it already; name an encoder that can join")
+        if search.most is not None and search.most <= len(set(search.start)):
+            raise ValueError(
+                f"search.most: {search.most} leaves no room beside the {len(set(search.start))} of start; raise it"
+            )
+        return self
 
     @model_validator(mode="after")
     def _seeds_come_from_one_place(self) -> SweepConfig:
@@ -142,6 +163,8 @@ def trials(config: SweepConfig, seed: int = 0) -> tuple[TrialSpec, ...]:
 
 def search_text(config: SweepConfig) -> str | None:
     """What the search leaves out, for people; None where it leaves nothing out."""
+    if isinstance(config.search, RoundRobinSearch):
+        return "round_robin: those of these that the selection comes to, which is known when they are trained"
     if not isinstance(config.search, RandomSearch):
         return None
     whole = {(trial.encoders, trial.label) for trial in trials(config.model_copy(update={"search": GridSearch()}))}
@@ -158,11 +181,18 @@ def _seeds(config: SweepConfig, seed: int) -> tuple[int, ...]:
 def _encoder_sets(config: SweepConfig) -> list[EncoderSet]:
     if config.encoder_sets == "all_subsets":
         pool = tuple(dict.fromkeys(config.pool))
-        return [subset for size in range(1, len(pool) + 1) for subset in combinations(pool, size)]
+        subsets = [subset for size in range(1, len(pool) + 1) for subset in combinations(pool, size)]
+        return [subset for subset in subsets if _is_searched(subset, config.search)]
     unique: dict[frozenset[str], EncoderSet] = {}
     for encoders in config.encoder_sets:
         unique.setdefault(frozenset(encoders), tuple(dict.fromkeys(encoders)))
     return list(unique.values())
+
+
+def _is_searched(subset: EncoderSet, search: SearchConfig) -> bool:
+    if not isinstance(search, RoundRobinSearch):
+        return True
+    return set(search.start) <= set(subset) and (search.most is None or len(subset) <= search.most)
 
 
 def _short_names(encoders: Iterable[str]) -> dict[str, str]:

@@ -11,8 +11,10 @@ from opabinia.evaluation.statistics.intervals import Interval
 from opabinia.names import configuration_name, unknown
 from opabinia.storage.atomic import whole_text
 from opabinia.sweeps.driver import run_trials
-from opabinia.sweeps.follow import Outcome
+from opabinia.sweeps.follow import OpenRun, Outcome
 from opabinia.sweeps.publish import crown, publish_sweep, publish_trial
+from opabinia.sweeps.searching.config import RoundRobinSearch
+from opabinia.sweeps.selection import Selection, run_rounds
 from opabinia.sweeps.space import SweepConfig
 from opabinia.tracking.config import TrackingConfig
 from opabinia.tracking.mlflow_runs import open_sweep, open_trial
@@ -33,6 +35,8 @@ class SweepResult:
     champion: TrialReport | None
     intervals: Mapping[str, Interval]
     """Of each trial's score, by trial, where its answers allow one."""
+    selections: Sequence[Selection]
+    """What a greedy selection came to, for each connector; none of another search."""
 
     @property
     def reports(self) -> list[TrialReport]:
@@ -66,7 +70,7 @@ def run_sweep(
     def open_run(run: RunConfig) -> TrackedRun:
         return open_trial(tracking.uri, parent.run_id, run.name, _params(run))
 
-    outcomes = run_trials(runs, folder, open_run, max_concurrent=config.max_concurrent, asha=config.scheduler)
+    outcomes, selections = _run(runs, folder, open_run, config)
     for outcome in outcomes:
         publish_trial(outcome)
     best = crown(outcomes, tracking)
@@ -74,7 +78,18 @@ def run_sweep(
     if best is not None:
         with whole_text(folder / CHAMPION) as file:
             file.write(to_json(best))
-    return SweepResult(parent, outcomes, best, results.intervals)
+    return SweepResult(parent, outcomes, best, results.intervals, selections)
+
+
+def _run(
+    runs: Sequence[RunConfig], folder: Path, open_run: OpenRun, config: SweepConfig
+) -> tuple[list[Outcome], list[Selection]]:
+    def run_some(some: Sequence[RunConfig]) -> list[Outcome]:
+        return run_trials(some, folder, open_run, max_concurrent=config.max_concurrent, asha=config.scheduler)
+
+    if isinstance(config.search, RoundRobinSearch):
+        return run_rounds(runs, run_some, config.search, config.pool)
+    return run_some(runs), []
 
 
 def _check_baseline(baseline: str | None, runs: Sequence[RunConfig]) -> None:

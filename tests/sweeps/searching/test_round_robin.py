@@ -9,16 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opabinia.sweeps.searching.round_robin import (
-    EncoderSet,
-    RoundRobinConfig,
-    Scores,
-    current_round,
-    normalised_averages,
-)
+from opabinia.sweeps.searching.config import EncoderSet, RoundRobinSearch
+from opabinia.sweeps.searching.round_robin import Round, Scores, current_round, normalised_averages
 
 POOL = ("clip", "convnext", "sam", "dino", "pix2struct", "eva02")
-EAGLE = RoundRobinConfig(start=("clip", "convnext"), pool=POOL)
+EAGLE = RoundRobinSearch(start=("clip", "convnext"))
 EVERY_SET = [frozenset(some) for size in range(2, 7) for some in combinations(POOL, size)]
 WORLDS = st.fixed_dictionaries(
     {one: st.fixed_dictionaries({"a": st.integers(1, 9), "b": st.integers(1, 9)}) for one in EVERY_SET}
@@ -30,27 +25,27 @@ def score(**families: float) -> Scores:
 
 
 def run_to_the_end(
-    config: RoundRobinConfig, world: Mapping[frozenset[str], Scores]
+    search: RoundRobinSearch, world: Mapping[frozenset[str], Scores]
 ) -> tuple[EncoderSet, list[EncoderSet]]:
     """What was selected, and the sets that were trained, in their order."""
     trained: dict[frozenset[str], Scores] = {}
     order: list[EncoderSet] = []
-    while not (now := current_round(config, trained)).is_over:
+    while not (now := current_round(search, POOL, trained)).is_over:
         order += now.candidates
         trained |= {frozenset(one): world[frozenset(one)] for one in now.candidates}
-    return current_round(config, trained).best, order
+    return current_round(search, POOL, trained).best, order
 
 
 def test_the_first_round_trains_the_start_and_each_encoder_beside_it() -> None:
-    assert current_round(EAGLE, {}).candidates == (
+    assert current_round(EAGLE, POOL, {}).candidates == (
         ("clip", "convnext"),
         *(("clip", "convnext", one) for one in ("sam", "dino", "pix2struct", "eva02")),
     )
 
 
 def test_a_round_waits_for_all_of_its_candidates() -> None:
-    scored = {frozenset(one): score(a=50.0) for one in current_round(EAGLE, {}).candidates[:-1]}
-    assert current_round(EAGLE, scored).candidates == (("clip", "convnext", "eva02"),)
+    scored = {frozenset(one): score(a=50.0) for one in current_round(EAGLE, POOL, {}).candidates[:-1]}
+    assert current_round(EAGLE, POOL, scored).candidates == (("clip", "convnext", "eva02"),)
 
 
 def test_eagles_own_path() -> None:
@@ -95,7 +90,7 @@ def test_every_set_on_its_path_beats_the_one_before_and_all_others_of_its_round(
     world: dict[frozenset[str], Scores],
 ) -> None:
     selected, trained = run_to_the_end(EAGLE, world)
-    path = current_round(EAGLE, world).path
+    path = current_round(EAGLE, POOL, world).path
     assert path[-1] == selected
     for before, after in pairwise(path):
         others = [(*before, one) for one in POOL if one not in before]
@@ -111,20 +106,19 @@ def test_a_search_that_was_cut_off_trains_nothing_again(world: dict[frozenset[st
     selected, trained = run_to_the_end(EAGLE, world)
     kept = {frozenset(one): world[frozenset(one)] for one in trained[:after]}
     rest: list[EncoderSet] = []
-    while not (now := current_round(EAGLE, kept)).is_over:
+    while not (now := current_round(EAGLE, POOL, kept)).is_over:
         rest += now.candidates
         kept |= {frozenset(one): world[frozenset(one)] for one in now.candidates}
     assert [*trained[:after], *rest] == trained
     assert now.best == selected
 
 
-@pytest.mark.parametrize(
-    ("settings", "said"),
-    [
-        ({"start": ("clip",), "pool": ("clip",)}, "pool: start has all of clip already"),
-        ({"start": ("clip", "sam"), "pool": POOL, "most": 2}, "most: 2 leaves no room beside the 2 of start"),
-    ],
-)
-def test_a_selection_that_cannot_grow_is_refused(settings: dict[str, object], said: str) -> None:
-    with pytest.raises(ValueError, match=said):
-        RoundRobinConfig.model_validate(settings)
+def test_a_set_that_failed_is_not_waited_for_and_not_selected() -> None:
+    world = {one: score(average=10.0 * len(one) + ("sam" in one)) for one in EVERY_SET}
+    with_sam = {one for one in EVERY_SET if "sam" in one}
+    first = current_round(EAGLE, POOL, {one: world[one] for one in EVERY_SET if one not in with_sam}, with_sam)
+    assert set(first.best) == set(POOL) - {"sam"}
+
+
+def test_a_start_that_failed_ends_the_selection() -> None:
+    assert current_round(EAGLE, POOL, {}, [frozenset(EAGLE.start)]) == Round(EAGLE.start, (), (EAGLE.start,))

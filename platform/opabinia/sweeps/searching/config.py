@@ -8,6 +8,8 @@ from pydantic import Field
 
 from opabinia.config import Config
 
+EncoderSet = tuple[str, ...]
+
 
 class GridSearch(Config):
     """Every configuration."""
@@ -27,4 +29,17 @@ class RandomSearch(Config):
     """Of the draw. With the same one, more samples are those that fewer are, and others beside them."""
 
 
-SearchConfig = Annotated[GridSearch | RandomSearch, Field(discriminator="type")]
+class RoundRobinSearch(Config):
+    """Greedy selection from the pool (Shi et al. 2024, "Eagle"): each round trains the best set so far joined by each encoder that is
+    left, and the best of them goes on, until none is better than the set it grew from."""
+
+    type: Literal["round_robin"] = "round_robin"
+
+    start: EncoderSet = Field(min_length=1)
+    """The set to begin with, from the pool; Eagle began with its best pair."""
+
+    most: int | None = Field(default=None, gt=1)
+    """End at so many encoders; null for as many as there are."""
+
+
+SearchConfig = Annotated[GridSearch | RandomSearch | RoundRobinSearch, Field(discriminator="type")]

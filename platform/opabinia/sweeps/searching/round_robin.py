@@ -6,43 +6,17 @@ next round's set. It ends where none is better than the set it grew from, or no 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
-from typing import Literal
 
-from pydantic import Field, model_validator
-
-from opabinia.config import Config
-
-EncoderSet = tuple[str, ...]
+from opabinia.sweeps.searching.config import EncoderSet, RoundRobinSearch
 
 Scores = Mapping[str, float]
 """Benchmark or family -> percent."""
 
-
-class RoundRobinConfig(Config):
-    """Which encoders are selected from, and from where."""
-
-    type: Literal["round_robin"] = "round_robin"
-    """Greedy selection, one encoder a round."""
-
-    start: EncoderSet = Field(min_length=1)
-    """The set to begin with; Eagle began with its best pair."""
-
-    pool: EncoderSet = Field(min_length=1)
-    """The encoders that may join it."""
-
-    most: int | None = Field(default=None, gt=1)
-    """End at so many encoders; null for as many as there are."""
-
-    @model_validator(mode="after")
-    def _grows(self) -> RoundRobinConfig:
-        if not set(self.pool) - set(self.start):
-            raise ValueError(f"pool: start has all of {', '.join(self.pool)} already; name an encoder that can join")
-        if self.most is not None and self.most <= len(self.start):
-            raise ValueError(f"most: {self.most} leaves no room beside the {len(self.start)} of start; raise it")
-        return self
+AnySet = frozenset[str]
+"""Encoders in no order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,17 +33,24 @@ class Round:
         return not self.candidates
 
 
-def current_round(config: RoundRobinConfig, scored: Mapping[frozenset[str], Scores]) -> Round:
+def current_round(
+    search: RoundRobinSearch,
+    pool: Sequence[str],
+    scored: Mapping[AnySet, Scores],
+    failed: Collection[AnySet] = (),
+) -> Round:
     """Where the selection stands with what was scored so far, in any order; nothing else is remembered, so that a search that was cut
     off goes on from its results.
 
-    A round is decided once all its candidates are scored; before that, those that are not stand in `candidates` as well.
+    A round is decided once all its candidates are scored or have failed; before that, those that are not stand in `candidates`.
     """
-    best, path = tuple(dict.fromkeys(config.start)), list[EncoderSet]()
+    best, path = tuple(dict.fromkeys(search.start)), list[EncoderSet]()
     while True:
         path.append(best)
-        candidates = _candidates(config, best)
-        waiting = [one for one in (best, *candidates) if frozenset(one) not in scored]
+        if frozenset(best) in failed:
+            return Round(best, (), tuple(path))
+        candidates = [one for one in _candidates(search, pool, best) if frozenset(one) not in failed]
+        waiting = [one for one in (best, *candidates) if frozenset(one) not in {*scored, *failed}]
         if waiting or not candidates:
             return Round(best, tuple(waiting), tuple(path))
         merits = normalised_averages([scored[frozenset(one)] for one in (best, *candidates)])
@@ -93,7 +74,7 @@ def normalised_averages(scores: Sequence[Scores]) -> list[float]:
     return [fmean(one[name] / highest[name] if highest[name] else 1.0 for name in names) for one in scores]
 
 
-def _candidates(config: RoundRobinConfig, best: EncoderSet) -> list[EncoderSet]:
-    if config.most is not None and len(best) >= config.most:
+def _candidates(search: RoundRobinSearch, pool: Sequence[str], best: EncoderSet) -> list[EncoderSet]:
+    if search.most is not None and len(best) >= search.most:
         return []
-    return [(*best, encoder) for encoder in dict.fromkeys(config.pool) if encoder not in best]
+    return [(*best, encoder) for encoder in dict.fromkeys(pool) if encoder not in best]
