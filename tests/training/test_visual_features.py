@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -38,10 +39,14 @@ def learning() -> VisionEncoder:
     return load_learning_encoder(LEARNS)
 
 
-def opened(encoders: tuple[str, ...], table: Path | None, *learning: VisionEncoder) -> RunFeatures:
+def opened(
+    encoders: tuple[str, ...], table: Path | None, *learning: VisionEncoder, prompts_stored: bool = True
+) -> RunFeatures:
     inputs = TrainingInputs(tokenizer=Path(), audits={}, rejected={}, benchmark_keys={}, features=table)
     modules = {encoder.entry.id: encoder for encoder in learning}
-    return open_features(inputs, encoders, memory_mib=64, decoding="full", learning=modules)
+    return open_features(
+        inputs, encoders, memory_mib=64, decoding="full", learning=modules, prompts_stored=prompts_stored
+    )
 
 
 def anew(pictures: dict[str, str], *names: str) -> list[Tensor]:
@@ -133,3 +138,27 @@ def test_answers_can_rest_on_a_copy_of_an_encoder(
     assert through.equal(EncodedPictures([copy])(prompts_of(pictures))[0])
     assert not through.equal(before)
     assert features.of_prompts(prompts_of(pictures))[1].equal(before)
+
+
+def test_prompts_that_are_not_in_the_table_are_encoded_and_batches_are_read(
+    pictures: dict[str, str], table: Path, learning: VisionEncoder
+) -> None:
+    features = opened((FROZEN, LEARNS), table, learning, prompts_stored=False)
+    prompts = [replace(prompt, image_key="") for prompt in prompts_of(pictures)]
+    expected = EncodedPictures([load_encoder(FROZEN), learning])(prompts)
+    for found, fresh in zip(features.of_prompts(prompts), expected, strict=True):
+        assert found.equal(fresh)
+    read = features.of_batch(part_of(pictures, features.more))[0]
+    torch.testing.assert_close(read, anew(pictures, FROZEN)[0], rtol=0, atol=0)
+    weights = sum(weight.numel() * 4 for weight in load_encoder(FROZEN).parameters())
+    assert features.frozen_bytes == weights
+
+
+def test_copies_answer_for_encoders_that_learn_where_prompts_are_not_in_the_table(
+    pictures: dict[str, str], table: Path, learning: VisionEncoder
+) -> None:
+    features, copy = opened((FROZEN, LEARNS), table, learning, prompts_stored=False), load_learning_encoder(LEARNS)
+    with torch.no_grad():
+        next(copy.parameters()).add_(1.0)
+    through = features.through({LEARNS: copy}).of_prompts(prompts_of(pictures))[1]
+    assert through.equal(EncodedPictures([copy])(prompts_of(pictures))[0])

@@ -76,6 +76,7 @@ def assemble(run: RunConfig, hardware: Hardware, state: str) -> Parts:
             decoding=run.data.decoding,
             learning=learner.encoders_by_id,
             device=backend.scoring_device,
+            prompts_stored=not run.benchmark.files,
         ),
         scorer=open_scorer(
             run.benchmark, inputs.benchmark_keys if inputs.features else None, keys_alone=not learner.encoders_by_id

@@ -100,11 +100,15 @@ class FreshFeatures:
 
 @dataclass(frozen=True, slots=True)
 class RunFeatures:
-    """Of all encoders of a run's model, each from where it is to be had: the table for those in `stored`, `fresh` for the others."""
+    """Of all encoders of a run's model, each from where it is to be had: the table for those in `stored`, `fresh` for the others.
+
+    asked: what encodes the pictures of prompts, all of them, where these are not in the table.
+    """
 
     encoders: tuple[str, ...]
     stored: StoredFeatures | None
     fresh: FreshFeatures | None
+    asked: FreshFeatures | None = None
 
     @property
     def more(self) -> MoreColumns | None:
@@ -113,15 +117,16 @@ class RunFeatures:
     @property
     def frozen_bytes(self) -> int:
         """What the weights of the encoders take that this worker runs and nothing trains."""
-        if self.fresh is None:
-            return 0
-        frozen = [one for one in self.fresh.encoded.encoders if one.entry.id not in self.fresh.learning]
-        return sum(weight.nbytes for encoder in frozen for weight in encoder.parameters())
+        sources = [one for one in (self.fresh, self.asked) if one is not None]
+        frozen = {id(e): e for one in sources for e in one.encoded.encoders if e.entry.id not in one.learning}
+        return sum(weight.nbytes for encoder in frozen.values() for weight in encoder.parameters())
 
     def of_batch(self, part: Part) -> list[Tensor]:
         return self._in_order([one.of_batch(part) for one in self._sources()]) if part.batch.images else []
 
     def of_prompts(self, prompts: Sequence[Prompt]) -> list[Tensor]:
+        if self.asked is not None:
+            return self.asked.of_prompts(prompts)
         return self._in_order([one.of_prompts(prompts) for one in self._sources()])
 
     def only(self, encoders: Sequence[str]) -> RunFeatures:
@@ -137,10 +142,7 @@ class RunFeatures:
 
     def through(self, encoders: Mapping[str, VisionEncoder]) -> RunFeatures:
         """With other modules, by id, in place of encoders that learn: copies that a single worker can call."""
-        if self.fresh is None:
-            return self
-        chosen = [encoders.get(encoder.entry.id, encoder) for encoder in self.fresh.encoded.encoders]
-        return replace(self, fresh=replace(self.fresh, encoded=EncodedPictures(chosen)))
+        return replace(self, fresh=_through(self.fresh, encoders), asked=_through(self.asked, encoders))
 
     def _sources(self) -> list[StoredFeatures | FreshFeatures]:
         return [one for one in (self.stored, self.fresh) if one is not None]
@@ -162,10 +164,12 @@ def open_features(
     decoding: Decoding,
     learning: Mapping[str, VisionEncoder] | None = None,
     device: torch.device | str = "cpu",
+    prompts_stored: bool = True,
 ) -> RunFeatures:
     """Of a run's encoders, in the order in which its model takes them; the table's where there is a table.
 
     learning: by id, those that learn in any stage, as the very modules that the learner runs. device: where frozen encoders encode.
+    prompts_stored: whether the table has the pictures of prompts too.
     """
     learning = learning or {}
     frozen = [name for name in encoders if name not in learning]
@@ -174,7 +178,15 @@ def open_features(
         encoders,
         _stored(inputs, stored, memory_mib, decoding) if stored else None,
         _fresh([name for name in encoders if name not in stored], decoding, learning, device),
+        None if prompts_stored or not stored else _fresh(encoders, decoding, learning, device),
     )
+
+
+def _through(source: FreshFeatures | None, encoders: Mapping[str, VisionEncoder]) -> FreshFeatures | None:
+    if source is None:
+        return None
+    chosen = [encoders.get(encoder.entry.id, encoder) for encoder in source.encoded.encoders]
+    return replace(source, encoded=EncodedPictures(chosen))
 
 
 def _stored(inputs: TrainingInputs, encoders: tuple[str, ...], memory_mib: int, decoding: Decoding) -> StoredFeatures:

@@ -2,8 +2,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from opabinia.evaluation.questions import BenchmarkConfig
 from opabinia.training.reports.scorer import open_scorer
 from tests.evaluation.benchmarks.published import picture, write_parquet
@@ -25,10 +23,3 @@ def test_fewer_questions_of_published_files_can_be_asked(tmp_path: Path) -> None
     file = write_parquet(tmp_path / "charts.parquet", rows)
     config = BenchmarkConfig(folder="no", images="no", files={"chart_qa": str(file)}, limit_per_family=3)
     assert [asked.question for asked in open_scorer(config).questions] == ["How many 1?", "How many 3?", "How many 5?"]
-
-
-def test_published_files_and_a_feature_table_are_refused_together(tmp_path: Path) -> None:
-    with pytest.raises(
-        ValueError, match=r"benchmark\.files: the feature table holds no pictures.*cache\.enabled: false"
-    ):
-        open_scorer(published(tmp_path), {"a.png": "key"})

@@ -57,9 +57,8 @@ def build_optimiser(
 
 
 def _in_one_kernel(groups: Sequence[Group]) -> bool:
-    """Whether the devices have the kernel that reads and writes every weight once; XLA makes its own of the plain operations."""
-    devices = {parameter.device.type for group in groups for parameter in group["params"]}
-    return bool(devices) and devices <= {"cpu", "cuda"}
+    """On GPUs, which would launch several kernels for every tensor; elsewhere the plain operations round alike on all hardware."""
+    return {parameter.device.type for group in groups for parameter in group["params"]} == {"cuda"}
 
 
 def _groups(model: MultimodalModel, stage: StageConfig, encoders: Mapping[str, nn.Module] | None) -> list[Group]:

@@ -92,13 +92,8 @@ def open_scorer(
 
     keys_alone: whether the table has the features of all encoders; if not, the pictures are read too.
 
-    Raises ValueError for questions that are missing or malformed, and for published files where features are read from the table.
+    Raises ValueError for questions that are missing or malformed.
     """
-    if config.files and image_keys:
-        raise ValueError(
-            "benchmark.files: the feature table holds no pictures of published benchmarks; write cache.enabled: false, or "
-            "score the checkpoint with jobs/evaluate.py"
-        )
     return Scorer(config, _questions(config), image_keys or {}, keys_alone)
 
 
