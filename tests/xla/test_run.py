@@ -130,7 +130,10 @@ def test_encoders_learn_from_packed_samples_as_they_do_on_the_cpu(folder: Path) 
         assert second[WARM_UP - 1] == second[-1]
 
 
-def test_in_bfloat16_losses_are_near_those_of_float32(folder: Path, on_cpu: Losses) -> None:
+def test_in_bfloat16_the_first_stage_is_that_of_the_cpu_in_bfloat16(folder: Path, on_cpu: Losses) -> None:
+    """Later ones magnify what the two round differently."""
     on_slice = train(folder, "slice-bfloat16", {**SLICE, "precision": "bfloat16"})
-    assert on_slice != pytest.approx(on_cpu, rel=1e-3)
-    assert on_slice == pytest.approx(on_cpu, rel=0.1)
+    rounded = train(folder, "cpu-bfloat16", {**CPU, "precision": "bfloat16"})
+    losses, expected, exact = ([of[step] for step in range(1, STEPS[0] + 1)] for of in (on_slice, rounded, on_cpu))
+    assert losses == pytest.approx(expected, rel=0.02)
+    assert losses != pytest.approx(exact, rel=0.02)
