@@ -10,7 +10,6 @@ import sys
 from pathlib import Path
 
 import pytest
-import ray
 from mlflow.tracking import MlflowClient
 
 from opabinia.sweeps.planning.machines import cluster_machines
@@ -64,15 +63,12 @@ def test_a_plan_is_left_in_mlflow_when_asked_for(tmp_path: Path, server: MlflowS
     assert {file.path for file in client.list_artifacts(run.info.run_id)} == {"plan.txt", "plan.json"}
 
 
+@pytest.mark.usefixtures("local_ray")
 def test_what_the_cluster_lacks_is_refused_by_the_plan_and_told_by_a_run() -> None:
-    ray.init(address="local", num_cpus=2, num_gpus=0, include_dashboard=False, log_to_driver=False)
-    try:
-        machines = cluster_machines()
-        assert machines.total("CPU") == 2
-        assert what_is_awaited(WorkersConfig(cpus=0.5), machines) is None
-        line = what_is_awaited(WorkersConfig(hardware="cuda"), machines)
-    finally:
-        ray.shutdown()
+    machines = cluster_machines()
+    assert machines.total("CPU") == 2
+    assert what_is_awaited(WorkersConfig(cpus=0.5), machines) is None
+    line = what_is_awaited(WorkersConfig(hardware="cuda"), machines)
     assert line is not None
     assert line.startswith(
         "runs wait until machines join the cluster: workers.hardware: cuda needs a GPU for each worker"
