@@ -23,7 +23,11 @@ def help_text(tree: Schema, *, program: str, description: str, width: int, defau
         "",
         f"Usage: python {program} [--config FILE] [--FIELD VALUE ...]",
         "",
-        *_entry(f"--config FILE{default}", "A YAML file with the fields below. Flags are laid over it.", width),
+        *_entry(
+            f"--config FILE{default}",
+            "A YAML file with the fields below, laid over those of another that it names as base. Flags are laid over both.",
+            width,
+        ),
         *_entry("--help", "This page.", width),
         "",
         *textwrap.wrap(

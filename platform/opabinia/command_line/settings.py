@@ -10,12 +10,12 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from opabinia.command_line.bases import laid_over, read_layers
 from opabinia.command_line.help import help_text
 from opabinia.command_line.mistakes import mistakes
 from opabinia.command_line.origins import Origins
 from opabinia.command_line.overrides import Arguments, split_arguments, with_overrides
 from opabinia.command_line.schema import schema_of
-from opabinia.command_line.yaml_text import read_document
 
 Settings = TypeVar("Settings", bound=BaseModel)
 
@@ -49,14 +49,14 @@ def parse_settings(model: type[Settings], argv: Sequence[str], *, default_file: 
 def _settings(model: type[Settings], arguments: Arguments, default_file: Path | None) -> Settings:
     tree = schema_of(model)
     file = arguments.config or (str(default_file) if default_file else "")
-    written = read_document(file) if file else {}
-    document, flags = with_overrides(written, arguments.overrides, tree)
+    layers = read_layers(file) if file else []
+    document, flags = with_overrides(laid_over(layers), arguments.overrides, tree)
     try:
         return model.model_validate(document)
     except ValidationError as error:
         if not file and not flags:
             raise ValueError("nothing is set; start from a file, --config FILE (--help lists its fields)") from None
-        origins = Origins(flags, file, written)
+        origins = Origins(flags, layers)
         raise ValueError("\n".join(mistakes(error, document, tree, origins))) from None
 
 
