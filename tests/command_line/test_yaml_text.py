@@ -76,3 +76,8 @@ def test_settings_are_written_as_text_that_reads_back(tmp_path: Path) -> None:
     write_settings(tree, tmp_path / "deep" / "x.yaml")
     assert (tmp_path / "deep" / "x.yaml").read_text() == settings_text(tree)
     assert Tree.model_validate(read_document(str(tmp_path / "deep" / "x.yaml"))) == tree
+
+
+def test_merge_keys_take_over_what_another_part_of_the_file_says() -> None:
+    text = "first: &first {steps: 110, lr: 2e-3}\nsecond: {<<: *first, steps: 46}\n"
+    assert parse_yaml(text) == {"first": {"steps": 110, "lr": 2e-3}, "second": {"steps": 46, "lr": 2e-3}}

@@ -1,4 +1,4 @@
-"""Settings as YAML text: YAML 1.2's scalars, so that 1e-3 is a number and `no` is a word, and no key twice."""
+"""Settings as YAML text: YAML 1.2's scalars, so that 1e-3 is a number and `no` is a word, merge keys, and no key twice."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ _SCALARS = (
         r"^(?:[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$",
         list("-+.0123456789"),
     ),
+    ("tag:yaml.org,2002:merge", r"^<<$", ["<"]),
 )
 
 
