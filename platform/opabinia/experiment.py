@@ -17,9 +17,10 @@ from opabinia.features.config import CacheConfig
 from opabinia.models.activation_checkpointing_config import ActivationCheckpointing
 from opabinia.models.connector_config import ConnectorConfig
 from opabinia.models.lora_config import LoraSettings
-from opabinia.names import unknown
+from opabinia.names import configuration_name, unknown
 from opabinia.serving.config import ServingConfig
-from opabinia.sweeps.space import SweepConfig
+from opabinia.studies.config import StudyConfig
+from opabinia.sweeps.space import SweepConfig, trials
 from opabinia.tracking.config import TrackingConfig
 from opabinia.training.checkpointing.config import CheckpointConfig
 from opabinia.training.recipe.presets import Recipe, with_recipe
@@ -86,6 +87,9 @@ class Experiment(Config):
     sweep: SweepConfig | None = None
     """What a sweep compares, or null for single runs only."""
 
+    study: StudyConfig | None = None
+    """The published study that the sweep repeats, and what it found; jobs/report_study.py says which of it appears."""
+
     tracking: TrackingConfig = TrackingConfig()
     """Where results are kept."""
 
@@ -135,4 +139,15 @@ class Experiment(Config):
                 f"sweep.scheduler.grace: {scheduler.grace} is more than the {reports} reports that the stages give; "
                 "lower it, raise stages.N.reports, or write scheduler: null to stop nothing early"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _study_speaks_of_trials(self) -> Experiment:
+        if self.study is None:
+            return self
+        if self.sweep is None:
+            raise ValueError("study: is about a sweep, and there is none; add one, or leave study out")
+        known = {configuration_name(trial.name, trial.seed) for trial in trials(self.sweep, self.seed)}
+        for name in sorted(self.study.names() - known):
+            raise unknown("configuration", name, known, place="study")
         return self

@@ -12,6 +12,8 @@ from opabinia.names import unknown
 
 LATEST = "latest"
 _SETTINGS = "experiment.yaml"
+_NOT_TRAINED = {"sweep", "study"}
+"""Parts of an experiment on which no trial depends."""
 
 
 class Kind(NamedTuple):
@@ -39,7 +41,7 @@ def cut_off_folder(kind: Kind, experiment: Experiment, name: str) -> Path:
 
     Raises ValueError where there is none, where it has ended, and where it was begun with other settings.
     """
-    folder = _found(kind, experiment, name, "resume")
+    folder = begun_folder(kind, experiment, name, "resume")
     result = folder / kind.result
     if result.exists():
         raise ValueError(
@@ -55,11 +57,11 @@ def cut_off_folder(kind: Kind, experiment: Experiment, name: str) -> Path:
 def extended_folder(experiment: Experiment, name: str) -> Path:
     """The folder of the sweep, ended or not, that the experiment adds trials to; it holds the new experiment from now on.
 
-    Raises ValueError where there is none, and where anything but the sweep itself has other settings.
+    Raises ValueError where there is none, and where anything but the sweep itself and its study has other settings.
     """
-    folder = _found(SWEEP, experiment, name, "extend")
+    folder = begun_folder(SWEEP, experiment, name, "extend")
     begun, now = (_document(text) for text in ((folder / _SETTINGS).read_text(), settings_text(experiment)))
-    differing = sorted(key for key in begun.keys() | now.keys() if key != "sweep" and begun.get(key) != now.get(key))
+    differing = sorted(key for key in (begun.keys() | now.keys()) - _NOT_TRAINED if begun.get(key) != now.get(key))
     if differing:
         raise ValueError(
             f"extend: {differing[0]} is not what it was in sweep {folder.name}, whose trials would not compare; take it from "
@@ -69,7 +71,8 @@ def extended_folder(experiment: Experiment, name: str) -> Path:
     return folder
 
 
-def _found(kind: Kind, experiment: Experiment, name: str, field: str) -> Path:
+def begun_folder(kind: Kind, experiment: Experiment, name: str, field: str) -> Path:
+    """One that was begun, ended or not: `name` below OUTPUT, or the latest. Raises ValueError, naming `field`, where there is none."""
     folders = experiment.output / kind.place
     names = sorted(path.parent.name for path in folders.glob(f"*/{_SETTINGS}"))
     if not names:

@@ -39,13 +39,16 @@ class Comparison:
     corrected_p: float
 
 
-def paired_difference(one: Credits, baseline: Credits, confidence: float = CONFIDENCE) -> Difference:
+def paired_difference(
+    one: Credits, baseline: Credits, confidence: float = CONFIDENCE, *, same_models: bool = False
+) -> Difference:
     """`one` minus `baseline`, paired by question, clustered by image, over seeds where there are several.
 
-    A t-test at the clustered variance (Miller 2024, "Adding error bars to evals"). Raises ValueError where the two did
-    not answer the same questions, or where all questions of one term are about one image.
+    A t-test at the clustered variance (Miller 2024, "Adding error bars to evals"). `same_models`: the same trained models answered
+    in two ways, so that seeds are paired too. Raises ValueError where the two did not answer the same questions, or where all
+    questions of one term are about one image.
     """
-    sampled = sampled_difference(one, baseline)
+    sampled = sampled_difference(one, baseline, same_models=same_models)
     reach = quantile(sampled.total.degrees, (1 + confidence) / 2) * sqrt(sampled.total.value)
     return Difference(
         points=100 * sampled.value,

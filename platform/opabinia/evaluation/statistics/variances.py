@@ -55,18 +55,24 @@ def sampled_score(credits: Credits) -> Sampled:
     return Sampled(float(scores.mean()), clustered_variance(plan, earned.mean(axis=0)), seed_variance(scores), plan)
 
 
-def sampled_difference(one: Credits, other: Credits) -> Sampled:
+def sampled_difference(one: Credits, other: Credits, *, same_models: bool = False) -> Sampled:
     """`one` minus `other`, question by question, so that what both find hard cancels out.
 
     Seeds are independent between the two (Welch), since the same seed number in two architectures draws different weights.
-    Where only one of the two has several seeds, its spread stands for the other's. Raises ValueError where the two did not
-    answer the same questions.
+    Where only one of the two has several seeds, its spread stands for the other's. With `same_models` the two are the same trained
+    models asked in two ways, seed by seed. Raises ValueError where the two did not answer the same questions, or with `same_models`
+    have not as many seeds.
     """
     other = other.in_order_of(one.questions)
     plan = design(one.questions)
     earned, against = plan.of_units(one.earned), plan.of_units(other.earned)
     gaps = earned.mean(axis=0) - against.mean(axis=0)
-    seeds = _welch(_scores(plan, earned), _scores(plan, against))
+    scores, others = _scores(plan, earned), _scores(plan, against)
+    if same_models and len(scores) != len(others):
+        raise ValueError(
+            f"answers: {len(scores)} and {len(others)} seeds of the same models; ask every model in both ways"
+        )
+    seeds = seed_variance(scores - others) if same_models else _welch(scores, others)
     return Sampled(mean_of_means(plan, gaps), _never_certain(plan, gaps), seeds, plan)
 
 

@@ -1,0 +1,51 @@
+"""Every configuration's scores with their intervals, and how far from the published ones they are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from opabinia.evaluation.statistics.intervals import Interval, family_intervals, score_interval
+from opabinia.studies.answers import SweepAnswers
+from opabinia.studies.config import AVERAGE, Side, StudyConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A configuration, seeds together. intervals: of the average, and of each family."""
+
+    name: str
+    intervals: Mapping[str, Interval]
+
+
+@dataclass(frozen=True, slots=True)
+class Repeated:
+    """A published number beside ours. within: whether ours misses it by no more than the study's tolerance."""
+
+    name: str
+    column: str
+    published: float
+    here: Interval
+    within: bool
+
+
+def score_all(answers: SweepAnswers) -> list[Scored]:
+    """All configurations, best first. Raises ValueError where all questions of one task are about one image."""
+    scored = [_scored(answers, name) for name in answers.configurations]
+    return sorted(scored, key=lambda one: -one.intervals[AVERAGE].score)
+
+
+def against_published(study: StudyConfig, scores: list[Scored]) -> list[Repeated]:
+    """Every published number of a configuration that was trained, in the order they are written."""
+    measured = {one.name: one.intervals for one in scores}
+    return [
+        Repeated(name, column, value, here, abs(here.score - value) <= study.tolerance)
+        for name, values in study.published.items()
+        for column, value in values.items()
+        if (here := measured.get(name, {}).get(column)) is not None
+    ]
+
+
+def _scored(answers: SweepAnswers, name: str) -> Scored:
+    credits = answers.credits(Side(configuration=name))
+    return Scored(name, {AVERAGE: score_interval(credits), **family_intervals(credits)})
