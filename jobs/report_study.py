@@ -1,4 +1,4 @@
-"""Say which findings of a published study appear in a finished sweep: scores with intervals, and each finding tested on the answers."""
+"""Say which findings of a published study appear in a finished sweep: scores with intervals, and each finding tested."""
 
 from __future__ import annotations
 
@@ -33,13 +33,15 @@ def _report(settings: ReportSettings, argv: Sequence[str]) -> None:
     from opabinia.studies.answers import sweep_answers
     from opabinia.studies.made_by import made_by
     from opabinia.studies.page import study_markdown
+    from opabinia.studies.probing import probed
     from opabinia.studies.report import report_study, study_json
 
     if settings.study is None:
         raise ValueError("study: missing; say there what was published, as jobs/experiments/recipe_grid.yaml does")
     experiment = absolute_paths(settings)
     folder = begun_folder(SWEEP, experiment, settings.of, "of")
-    answers = sweep_answers(folder)
+    measures = settings.study.measures
+    answers = probed(sweep_answers(folder), experiment.benchmark, measures, folder / "results")
     made = made_by(argv, folder, answers)
     report = report_study(settings.study, answers)
     page = settings.page or folder / "results" / "study.md"

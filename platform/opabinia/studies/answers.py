@@ -11,6 +11,7 @@ import numpy as np
 from opabinia.evaluation.questions import Question
 from opabinia.evaluation.report import TrialReport, comparable
 from opabinia.evaluation.samples import AnswerPair, load_answers
+from opabinia.evaluation.shares.shares import EncoderShares
 from opabinia.evaluation.statistics.clustering import Floats
 from opabinia.evaluation.statistics.credits import Credits, joined
 from opabinia.names import configuration_name, unknown
@@ -32,15 +33,22 @@ class Trial:
     """In each answer with the image (questions,)."""
     earned: Mapping[Asked | Kept, Floats]
     """With the image, without it, and guessing; and with only some encoders' features, by which."""
+    shares: EncoderShares | None = None
+    """How much each encoder counts, where that was measured."""
 
     def credits(self, side: Side) -> Credits:
         """Raises ValueError where the side was not measured."""
-        key = side.asked if side.keeps is None else side.keeps
-        if key not in self.earned:
-            known = [kept for kept in self.earned if isinstance(kept, tuple)]
-            listing = ", ".join("+".join(kept) or "none" for kept in known) or "none was scored (measures: [masks])"
-            raise ValueError(f"keeps: {side} was not scored in {self.report.trial_id}; subsets scored: {listing}")
-        return Credits(self.questions, self.earned[key][np.newaxis])
+        return Credits(self.questions, self.earned[self._key(side)][np.newaxis])
+
+    def _key(self, side: Side) -> Asked | Kept:
+        if side.keeps is None:
+            return side.asked
+        subsets = [kept for kept in self.earned if isinstance(kept, tuple)]
+        for kept in subsets:
+            if set(kept) == set(side.keeps):
+                return kept
+        listing = ", ".join("+".join(kept) or "none" for kept in subsets) or "none was scored (measures: [masks])"
+        raise ValueError(f"keeps: {side} was not scored in {self.report.trial_id}; subsets scored: {listing}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,10 @@ from opabinia.studies.blind import BlindRow
 from opabinia.studies.config import AVERAGE
 from opabinia.studies.findings import Checked
 from opabinia.studies.lengths import LengthRow
+from opabinia.studies.masks import Masked
 from opabinia.studies.report import StudyReport
 from opabinia.studies.scores import Scored
+from opabinia.studies.shares import ShareRow
 
 _TITLES = {
     AVERAGE: "average", "general": "general", "knowledge": "knowledge", "ocr_chart": "OCR & chart", "vision_centric": "vision-centric",
@@ -31,16 +33,24 @@ def study_markdown(report: StudyReport, name: str, made_by: Sequence[str]) -> st
         lines += ["## How long answers are", "", *_lengths(report.lengths), ""]
     if report.correlations:
         lines += ["## Tasks that models find hard alike", "", *_correlations(report.correlations), ""]
+    if report.masked:
+        lines += ["## With the features of some encoders zeroed", "", *_masks(report.masked), ""]
+    if report.shares:
+        lines += ["## How much each encoder counts", "", *_shares(report.shares), ""]
     return "\n".join(lines)
 
 
-def _scores(scores: Sequence[Scored]) -> Iterator[str]:
+def _table_of_scores(scores: Sequence[Scored]) -> Iterator[str]:
     columns = list(scores[0].intervals)
     yield f"| configuration | seeds | {' | '.join(_TITLES.get(column, column) for column in columns)} |"
     yield f"| --- | ---: {'| ---: ' * len(columns)}|"
     for one in scores:
         cells = [one.intervals[column].plus_minus for column in columns]
         yield f"| {one.name} | {one.intervals[AVERAGE].seeds} | {' | '.join(cells)} |"
+
+
+def _scores(scores: Sequence[Scored]) -> Iterator[str]:
+    yield from _table_of_scores(scores)
     average = scores[0].intervals[AVERAGE]
     yield ""
     yield (
@@ -128,3 +138,31 @@ def _correlations(mapped: BenchmarkMap) -> Iterator[str]:
         f"join tasks by their correlation; they agree with the families by an adjusted Rand index of {mapped.agreement:.2f} (1: the "
         "same, 0: nothing to do with each other)."
     )
+
+
+def _masks(masked: Masked) -> Iterator[str]:
+    yield from _table_of_scores(masked.subsets)
+    yield ""
+    yield "| configuration | encoder | on | lost without it, points | 95 % interval | utilisation |"
+    yield "| --- | --- | --- | ---: | ---: | ---: |"
+    for one in masked.lost:
+        points = one.points
+        rate = "–" if one.rate is None else f"{one.rate:+.1f} %"
+        yield (
+            f"| {one.configuration} | {one.encoder} | {_TITLES[one.column]} | {points.points:+.1f} | "
+            f"{points.low:+.1f} to {points.high:+.1f} | {rate} |"
+        )
+    yield ""
+    for name, gaps in masked.gaps.items():
+        told = ", ".join(f"{_TITLES[column]} {gap:.1f}" for column, gap in gaps.items())
+        yield f"Information gap of {name}, percentage points between the most and the least used encoder: {told}."
+
+
+def _shares(rows: Sequence[ShareRow]) -> Iterator[str]:
+    yield "| configuration | family | encoder | percent | over seeds |"
+    yield "| --- | --- | --- | ---: | ---: |"
+    for row in rows:
+        spread = "" if row.deviation is None else f"±{row.deviation:.1f}"
+        yield f"| {row.configuration} | {_TITLES[row.family]} | {row.encoder} | {row.percent:.1f} | {spread} |"
+    yield ""
+    yield f"Percent of {rows[0].kind}, meant over questions and places, with the standard deviation over seeds."

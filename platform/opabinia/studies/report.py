@@ -14,7 +14,9 @@ from opabinia.studies.blind import BlindRow, blind_rows
 from opabinia.studies.config import StudyConfig
 from opabinia.studies.findings import Checked, check_findings
 from opabinia.studies.lengths import LengthRow, length_rows
+from opabinia.studies.masks import Masked, masked_scores
 from opabinia.studies.scores import Repeated, Scored, against_published, score_all
+from opabinia.studies.shares import ShareRow, share_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +31,15 @@ class StudyReport:
     blind: Sequence[BlindRow]
     lengths: Sequence[LengthRow]
     correlations: BenchmarkMap | None
+    masked: Masked | None
+    shares: Sequence[ShareRow]
 
 
 def report_study(study: StudyConfig, answers: SweepAnswers) -> StudyReport:
-    """Raises ValueError where a finding speaks of what the sweep has not, or too few questions were asked for an interval."""
+    """`answers` must have been probed where the study measures masks or shares.
+
+    Raises ValueError where a finding speaks of what the sweep has not, or too few questions were asked for an interval.
+    """
     scores, measures = score_all(answers), study.measures
     return StudyReport(
         source=study.source,
@@ -43,6 +50,8 @@ def report_study(study: StudyConfig, answers: SweepAnswers) -> StudyReport:
         blind=blind_rows(answers) if "blind" in measures else [],
         lengths=length_rows(answers) if "lengths" in measures else [],
         correlations=_correlations(answers) if "correlations" in measures else None,
+        masked=masked_scores(answers) if "masks" in measures else None,
+        shares=share_rows(answers) if "shares" in measures else [],
     )
 
 

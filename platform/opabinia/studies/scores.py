@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from opabinia.evaluation.statistics.credits import Credits
 from opabinia.evaluation.statistics.intervals import Interval, family_intervals, score_interval
 from opabinia.studies.answers import SweepAnswers
 from opabinia.studies.config import AVERAGE, Side, StudyConfig
@@ -46,6 +47,10 @@ def against_published(study: StudyConfig, scores: list[Scored]) -> list[Repeated
     ]
 
 
+def intervals_of(credits: Credits) -> dict[str, Interval]:
+    """Of the average and of each family. Raises ValueError where all questions of one task are about one image."""
+    return {AVERAGE: score_interval(credits), **family_intervals(credits)}
+
+
 def _scored(answers: SweepAnswers, name: str) -> Scored:
-    credits = answers.credits(Side(configuration=name))
-    return Scored(name, {AVERAGE: score_interval(credits), **family_intervals(credits)})
+    return Scored(name, intervals_of(answers.credits(Side(configuration=name))))
