@@ -133,6 +133,16 @@ def test_an_encoder_that_learns_is_run_in_every_step(tmp_path: Path) -> None:
     assert [encoder.pays for encoder in learning.encoders] == [False, False]
 
 
+def test_where_an_encoder_learns_in_some_trials_the_others_read_its_features(tmp_path: Path) -> None:
+    learns = run_of("a,unfrozen.s0", stages=(stage(trains=["connector", "encoders"], steps=7),))
+    frozen = planned(tmp_path, [run_of()])
+    both = planned(tmp_path, [run_of(), learns])
+    assert [(e.learns, e.shown, e.bytes) for e in both.encoders] == [
+        (e.learns, e.shown, e.bytes) for e in frozen.encoders
+    ]
+    assert all(encoder.bytes for encoder in both.encoders)
+
+
 def test_without_the_table_frozen_encoders_are_run_forward_in_every_step(tmp_path: Path) -> None:
     cached, fresh = (planned(tmp_path, seeds(1, cached=cached)) for cached in (True, False))
     one, other = cached.configurations[0].arithmetic, fresh.configurations[0].arithmetic

@@ -17,10 +17,12 @@ from opabinia.sweeps.planning.workload import Workloads
 
 @dataclass(frozen=True, slots=True)
 class EncoderPlan:
-    """flops: forward of one picture; `counted` by torch, or told from its size. learns: in some stage, so that nothing can be stored.
+    """flops: forward of one picture; `counted` by torch, or told from its size. learns: in every trial that has it, so that nothing
+    can be stored.
 
     missing: pictures that the table lacks, None where nobody knows. column: what it stores of each. shown: how often all trials
-    together show it a picture. encode_s, read_s: seconds a picture to encode it and to read its features; None without a rate.
+    together show it a picture; where it learns in some of them only, the others. encode_s, read_s: seconds a picture to encode it and
+    to read its features; None without a rate.
     """
 
     encoder: str

@@ -18,7 +18,7 @@ from opabinia.sweeps.planning.trainable import configuration_of, examined
 from opabinia.sweeps.planning.workload import Workloads
 from opabinia.sweeps.possible import LeftOut
 from opabinia.sweeps.space import SweepConfig, search_text
-from opabinia.training.recipe.learning_encoders import learning_encoders
+from opabinia.training.recipe.learning_encoders import frozen_encoders
 from opabinia.training.run import RunConfig
 
 
@@ -141,17 +141,26 @@ def makespan(seconds: Sequence[float], at_once: int) -> float:
 
 
 def _learning(timed: Sequence[Configuration]) -> set[str]:
-    """The encoders that learn in any trial."""
-    runs = [one.runs[0] for one in timed]
-    return {name for run in runs for name in learning_encoders(run.stages, run.model.encoders)}
+    """The encoders that learn in every trial that has them, so that their features are of no use to any."""
+    frozen = {name for one in timed for name in _frozen(one)}
+    return {name for one in timed for name in one.runs[0].model.encoders} - frozen
 
 
 def _shown(timed: Sequence[Configuration], workloads: Workloads) -> dict[str, float]:
-    """How often all trials together show each encoder a picture, while training and while scoring."""
-    shown: dict[str, float] = {}
+    """How often all trials together show each encoder a picture, while training and while scoring.
+
+    Where an encoder learns in some of them only, how often the others do, which can read its features instead.
+    """
+    learning, shown = _learning(timed), dict[str, float]()
     for one in timed:
         run = one.runs[0]
         times = one.arithmetic.pictures + run.reports * (workloads.questions or 0)
         for name in run.model.encoders:
-            shown[name] = shown.get(name, 0.0) + len(one.runs) * times
+            counts = name in learning or name in _frozen(one)
+            shown[name] = shown.get(name, 0.0) + counts * len(one.runs) * times
     return shown
+
+
+def _frozen(one: Configuration) -> tuple[str, ...]:
+    run = one.runs[0]
+    return frozen_encoders(run.stages, run.model.encoders)
