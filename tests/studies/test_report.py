@@ -75,8 +75,9 @@ def test_the_page_says_plainly_what_appears() -> None:
     page = study_markdown(report(), "recipe", ["- Made so."])
     assert page.startswith("# recipe\n\nAfter Somebody 2024.\n\n- Made so.\n")
     (line,) = [line for line in page.splitlines() if line.startswith("| Good is better")]
-    assert line.startswith("| Good is better | **appears** | +3.0 | good minus bad | average | +")
+    assert line.startswith("| Good is better | **appears** | +3.00 | good minus bad | average | +")
     assert "<0.0001" in line
+    assert "\n- Appears: Good is better.\n" in page
 
 
 def test_every_table_of_the_page_has_as_many_cells_in_each_row() -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import get_args
 
 from opabinia.evaluation.statistics.correlation import BenchmarkMap
 from opabinia.studies.blind import BlindRow
 from opabinia.studies.config import AVERAGE
-from opabinia.studies.findings import Checked
+from opabinia.studies.findings import Checked, Verdict
 from opabinia.studies.lengths import LengthRow
 from opabinia.studies.masks import Masked
 from opabinia.studies.report import StudyReport
@@ -60,6 +61,8 @@ def _scores(scores: Sequence[Scored]) -> Iterator[str]:
 
 
 def _findings(findings: Sequence[Checked]) -> Iterator[str]:
+    yield from _plainly(findings)
+    yield ""
     yield "| finding | here | in the paper | compared | on | points here | 95 % interval | p, Holm |"
     yield "| --- | --- | ---: | --- | --- | ---: | ---: | ---: |"
     for one in findings:
@@ -67,7 +70,7 @@ def _findings(findings: Sequence[Checked]) -> Iterator[str]:
         cells = [
             finding.says,
             f"**{one.verdict}**",
-            "" if finding.by is None else f"{finding.by:+.1f}",
+            "" if finding.by is None else f"{finding.by:+.2f}",
             f"{finding.better} minus {finding.than}",
             _TITLES[finding.on],
             f"{difference.points:+.1f}",
@@ -80,6 +83,13 @@ def _findings(findings: Sequence[Checked]) -> Iterator[str]:
         "Appears: the difference has the sign that the paper's has, after Holm's correction over these findings (5 %). Cannot be "
         "told is not the same as absent: more questions or seeds might tell."
     )
+
+
+def _plainly(findings: Sequence[Checked]) -> Iterator[str]:
+    for verdict in get_args(Verdict):
+        said = [one.finding.says for one in findings if one.verdict == verdict]
+        if said:
+            yield f"- {verdict[0].upper()}{verdict[1:]}: {'; '.join(said)}."
 
 
 def _p(one: Checked) -> str:
