@@ -8,21 +8,22 @@ from pathlib import Path
 from opabinia.experiment import Experiment
 from opabinia.preparation import features_folder, used_sources
 from opabinia.runs import sweep_runs
-from opabinia.sweeps.planning.machines import see_machines
+from opabinia.sweeps.planning.machines import Machines, see_machines
 from opabinia.sweeps.planning.plan import SweepPlan, plan_sweep
 from opabinia.sweeps.planning.rates import rate_table
 from opabinia.sweeps.planning.workload import Workloads, look_at_data
 from opabinia.training.recipe.stages import WrittenStage
 
 
-def plan_experiment(experiment: Experiment, rates: Path | None) -> SweepPlan:
+def plan_experiment(experiment: Experiment, rates: Path | None, machines: Machines | None = None) -> SweepPlan:
     """Look, count and estimate; nothing is written, rendered, audited or encoded. rates: a table in place of ours.
+    machines: those to plan for; None for those that there are.
 
     Raises ValueError where no trial can be trained, or none can ever be placed on the machines that there are.
     """
     if experiment.sweep is None:
         raise ValueError("sweep: missing; add one, or train a single run with jobs/train.py")
-    table, machines = rate_table(rates), see_machines()
+    table, machines = rate_table(rates), machines or see_machines()
     inputs, world = experiment.output / "inputs.json", experiment.world
     names = used_sources(experiment)
     workloads = look_at_data(experiment.data, names, experiment.benchmark, inputs, world.scenes if world else None)
@@ -41,7 +42,7 @@ def _check_epochs(experiment: Experiment, workloads: Workloads) -> None:
             prefix = "" if variant is None else f"sweep.variants.{variant}."
             raise ValueError(
                 f"{prefix}stages.{place}.epochs: how many records data.sources.{stage.data} has is not known, since no shard of it is "
-                "there; write it first, or give steps"
+                f"there; write it first, say how many with data.sources.{stage.data}.records, or give steps"
             )
 
 

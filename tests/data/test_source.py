@@ -77,3 +77,9 @@ def test_a_system_text_needs_a_format_with_a_place_for_it() -> None:
     for conversation in (None, "gemma"):
         with pytest.raises(ValidationError, match=r"system: .* takes no system text"):
             data(conversation=conversation, system="Be brief.")
+
+
+def test_a_number_of_records_that_is_not_given_is_not_written() -> None:
+    assert "records" not in source("shards").model_dump(mode="json")
+    given = SourceConfig(shards="shards", images="images", records=7)
+    assert SourceConfig.model_validate(given.model_dump(mode="json")) == given

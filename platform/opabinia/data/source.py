@@ -27,6 +27,10 @@ class SourceConfig(Config):
     conversation: str | None = None
     """The conversation format of this source alone (plain, for captions), or null for the one that all others have."""
 
+    # Left out of what is written where it is not given: runs do not depend on it.
+    records: int | None = Field(default=None, gt=0, exclude_if=lambda records: records is None)
+    """How many records it has, for plans alone, as long as no shard of it is there to be counted; null where that is not known."""
+
     @model_validator(mode="after")
     def _conversation_is_known(self) -> SourceConfig:
         if self.conversation is not None:

@@ -65,3 +65,26 @@ def test_a_name_that_leads_nowhere_is_one_line(tmp_path: Path) -> None:
         ValueError, match=r"^language_model: '[^\n]*nothing' has no configuration[^\n]*; correct the name$"
     ):
         bare_language_model(str(tmp_path / "nothing"))
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [
+        # As their publishers count them.
+        ("lmsys/vicuna-7b-v1.5", 6_738_415_616),
+        ("lmsys/vicuna-13b-v1.5", 13_015_864_320),
+        ("meta-llama/Meta-Llama-3-8B-Instruct", 8_030_261_248),
+        ("NousResearch/Nous-Hermes-2-Yi-34B", 34_388_917_248),
+    ],
+)
+def test_those_of_published_studies_are_known_without_any_file(name: str, parameters: int) -> None:
+    assert sum(parameter.numel() for parameter in bare_language_model(name).parameters()) == parameters
+
+
+def test_a_folder_of_that_name_goes_before_what_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    known = {name: {**SIZES, "hidden_size": 512} for name in ("somebody/llama", "nobody/llama")}
+    monkeypatch.setattr("opabinia.sweeps.planning.language_models.PUBLISHED_SHAPES", known)
+    monkeypatch.chdir(tmp_path)
+    configured(tmp_path / "somebody", "llama")
+    assert decoder_shape(bare_language_model("somebody/llama")).width == SIZES["hidden_size"]
+    assert decoder_shape(bare_language_model("nobody/llama")).width == 512

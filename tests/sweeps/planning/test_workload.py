@@ -17,8 +17,8 @@ from opabinia.training.inputs import TrainingInputs, save_inputs
 BENCHMARK = BenchmarkConfig(folder="nowhere", images="nowhere")
 
 
-def looked_at(folder: Path, max_length: int = 100, rendered: int | None = None) -> Workloads:
-    source = SourceConfig(shards=str(folder / "shards"), images=str(folder))
+def looked_at(folder: Path, max_length: int = 100, rendered: int | None = None, stated: int | None = None) -> Workloads:
+    source = SourceConfig(shards=str(folder / "shards"), images=str(folder), records=stated)
     data = DataConfig(sources={"d": source}, max_length=max_length)
     return look_at_data(data, ["d", "d"], BENCHMARK, folder / "inputs.json", rendered)
 
@@ -103,6 +103,14 @@ def test_before_there_are_shards_a_picture_and_a_full_text_are_assumed(tmp_path:
 def test_a_world_that_will_be_rendered_says_how_many(tmp_path: Path) -> None:
     seen = looked_at(tmp_path, rendered=30)
     assert (seen.sources["d"].records, seen.pictures) == (30, 30)
+
+
+def test_what_is_said_of_their_number_holds_until_there_are_shards(tmp_path: Path) -> None:
+    seen = looked_at(tmp_path, stated=700)
+    assert (seen.records(), seen.pictures) == ({"d": 700}, 700)
+    assert seen.sources["d"].known == "assumed"
+    write_shard(tmp_path, [record(40)] * 3)
+    assert looked_at(tmp_path, stated=700).records() == {"d": 3}
 
 
 def test_inputs_of_an_earlier_version_are_not_read(tmp_path: Path) -> None:

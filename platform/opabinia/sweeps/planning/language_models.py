@@ -1,4 +1,7 @@
-"""Language models without their weights: what a plan asks of one is known from its configuration."""
+"""Language models without their weights: what a plan asks of one is known from its configuration.
+
+Those of the published studies are known here, so that a study can be planned where nothing of it has been fetched.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from opabinia.models.language_models import is_gguf, language_model_location
+from opabinia.sweeps.planning.published_shapes import PUBLISHED_SHAPES
 
 if TYPE_CHECKING:
     from torch import nn
@@ -49,9 +53,12 @@ def narrow_language_model(name: str) -> nn.Module | None:
 
 @lru_cache(maxsize=8)
 def _configuration(name: str) -> Any:
-    from transformers import AutoConfig
+    from transformers import AutoConfig, LlamaConfig
 
     library: Any = AutoConfig
+    llama: Any = LlamaConfig
+    if name in PUBLISHED_SHAPES and not Path(name).exists():
+        return llama(**PUBLISHED_SHAPES[name])
     place, options = language_model_location(name), dict[str, Any]()
     if is_gguf(name):
         place, options = str(Path(place).parent), {"gguf_file": Path(place).name}

@@ -122,7 +122,7 @@ def _of_shards(data: DataConfig, name: str, rendered: int | None) -> Workload:
     lines = [line for shard in shards[:_SAMPLED_SHARDS] for line in _first_lines(shard)]
     records = [_record(line) for line in lines]
     if not records:
-        return Workload(rendered, data.max_length, 1.0, "assumed")
+        return Workload(data.sources[name].records or rendered, data.max_length, 1.0, "assumed")
     count = sum(shard.stat().st_size for shard in shards) / (sum(map(len, lines)) / len(lines))
     text = sum(min(data.max_length, _characters(record) / _CHARACTERS_PER_TOKEN) for record in records) / len(records)
     pictures = sum(map(_images, records)) / len(records)
