@@ -146,6 +146,17 @@ def test_published_averages_are_those_of_the_published_families(study: str) -> N
             assert values["average"] == pytest.approx(fmean(values[family] for family in FAMILIES), abs=0.06)
 
 
+def test_published_families_are_those_of_the_published_benchmarks() -> None:
+    """The table of ensembles has every column."""
+    checked = 0
+    for values in published("ensembles").published.values():
+        for family in FAMILIES:
+            columns = [name for name, one in BENCHMARKS.items() if one.category == family and one.averaged]
+            assert values[family] == pytest.approx(fmean(values[column] for column in columns), abs=0.011)
+            checked += len(columns)
+    assert checked == 7 * 16
+
+
 @pytest.mark.parametrize("study", TRIALS)
 def test_the_differences_that_findings_state_are_those_of_the_published_numbers(study: str) -> None:
     found = published(study)

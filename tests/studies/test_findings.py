@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -74,3 +76,14 @@ def test_the_same_models_with_and_without_the_image_are_paired_by_seed() -> None
     unpaired = paired_difference(seen, blind)
     assert paired.difference.points == pytest.approx(unpaired.points) == 25
     assert paired.difference.high - paired.difference.low < (unpaired.high - unpaired.low) / 2
+
+
+def test_one_published_benchmark_is_compared_by_itself() -> None:
+    drawn = trial("a", 0, 0.0)
+    questions = tuple(replace(one, benchmark="gqa" if n % 2 else "mmmu") for n, one in enumerate(drawn.questions))
+    earned = {"image": np.tile([0.0, 1.0], 40), "blind": np.zeros(80)}
+    sweep = SweepAnswers({"a": {0: replace(drawn, questions=questions, earned=earned)}}, {})
+    on = [finding("a", Side(configuration="a", asked="blind"), on=benchmark) for benchmark in ("gqa", "mmmu")]
+    assert [one.difference.points for one in check_findings(on, sweep)] == [100, 0]
+    with pytest.raises(ValueError, match=r"no question of ai2d was asked; add it to benchmark\.files"):
+        check_findings([finding("a", "a", on="ai2d")], sweep)

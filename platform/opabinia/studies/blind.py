@@ -9,7 +9,8 @@ from opabinia.evaluation.statistics.comparing import Difference, paired_differen
 from opabinia.evaluation.statistics.intervals import Interval, score_interval
 from opabinia.evaluation.statistics.terms import families
 from opabinia.studies.answers import SweepAnswers
-from opabinia.studies.config import AVERAGE, Side
+from opabinia.studies.columns import AVERAGE
+from opabinia.studies.config import Side
 from opabinia.studies.findings import credits_on
 
 

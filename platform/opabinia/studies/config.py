@@ -7,13 +7,8 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from opabinia.config import Config
-from opabinia.evaluation.questions import FAMILIES
 from opabinia.names import unknown
-
-AVERAGE = "average"
-"""The mean of the families, beside them."""
-
-COLUMNS: tuple[str, ...] = (AVERAGE, *FAMILIES)
+from opabinia.studies.columns import AVERAGE, TITLES
 
 Asked = Literal["image", "blind", "random"]
 """With the image, without it, or guessed at evenly."""
@@ -64,7 +59,7 @@ class Finding(Config):
     """What scores less."""
 
     on: str = AVERAGE
-    """Where: a family, or average."""
+    """Where: a family, a published benchmark, or average."""
 
     by: float | None = None
     """How much more the paper measured, points; null where it gives no number."""
@@ -88,7 +83,7 @@ class StudyConfig(Config):
     """Points by which a repetition's averages may miss the published ones and still count as the same."""
 
     published: dict[str, dict[str, float]] = Field(default={})
-    """Configuration -> average or family -> percent, as published."""
+    """Configuration -> average, family or benchmark -> percent, as published."""
 
     findings: tuple[Finding, ...] = ()
     """What the paper concludes."""
@@ -112,6 +107,6 @@ class StudyConfig(Config):
 
 
 def _known_column(column: str, place: str) -> str:
-    if column not in COLUMNS:
-        raise unknown("column", column, COLUMNS, place=place)
+    if column not in TITLES:
+        raise unknown("column", column, TITLES, place=place)
     return column

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from opabinia.evaluation.questions import FAMILIES
 from opabinia.evaluation.statistics.comparing import Difference, holm, paired_difference
 from opabinia.evaluation.statistics.credits import Credits
 from opabinia.evaluation.statistics.sample_size import LEVEL
 from opabinia.studies.answers import SweepAnswers
-from opabinia.studies.config import AVERAGE, Finding, Side
+from opabinia.studies.columns import on_column
+from opabinia.studies.config import Finding, Side
 
 Verdict = Literal["appears", "the opposite appears", "does not appear", "cannot be told"]
 
@@ -40,14 +42,12 @@ def check_findings(findings: Sequence[Finding], answers: SweepAnswers) -> list[C
 
 
 def credits_on(answers: SweepAnswers, side: Side, column: str) -> Credits:
-    """What a side earned on all families, or one. Raises ValueError where that family was not asked."""
-    credits = answers.credits(side)
-    if column == AVERAGE:
-        return credits
-    of_family = credits.of_family(column)
-    if not of_family.questions:
-        raise ValueError(f"study: no question of {column} was asked; add it to benchmark.families and score again")
-    return of_family
+    """What a side earned on all families, one, or one benchmark. Raises ValueError where no question of it was asked."""
+    of_column = on_column(answers.credits(side), column)
+    if not of_column.questions:
+        place = "families" if column in FAMILIES else "files"
+        raise ValueError(f"study: no question of {column} was asked; add it to benchmark.{place} and score again")
+    return of_column
 
 
 def _difference(finding: Finding, answers: SweepAnswers) -> Difference:

@@ -7,17 +7,13 @@ from typing import get_args
 
 from opabinia.evaluation.statistics.correlation import BenchmarkMap
 from opabinia.studies.blind import BlindRow
-from opabinia.studies.config import AVERAGE
+from opabinia.studies.columns import AVERAGE, TITLES
 from opabinia.studies.findings import Checked, Verdict
 from opabinia.studies.lengths import LengthRow
 from opabinia.studies.masks import Masked
 from opabinia.studies.report import StudyReport
 from opabinia.studies.scores import Scored
 from opabinia.studies.shares import ShareRow
-
-_TITLES = {
-    AVERAGE: "average", "general": "general", "knowledge": "knowledge", "ocr_chart": "OCR & chart", "vision_centric": "vision-centric",
-}  # fmt: skip
 
 
 def study_markdown(report: StudyReport, name: str, made_by: Sequence[str]) -> str:
@@ -43,7 +39,7 @@ def study_markdown(report: StudyReport, name: str, made_by: Sequence[str]) -> st
 
 def _table_of_scores(scores: Sequence[Scored]) -> Iterator[str]:
     columns = list(scores[0].intervals)
-    yield f"| configuration | seeds | {' | '.join(_TITLES.get(column, column) for column in columns)} |"
+    yield f"| configuration | seeds | {' | '.join(TITLES[column] for column in columns)} |"
     yield f"| --- | ---: {'| ---: ' * len(columns)}|"
     for one in scores:
         cells = [one.intervals[column].plus_minus for column in columns]
@@ -72,7 +68,7 @@ def _findings(findings: Sequence[Checked]) -> Iterator[str]:
             f"**{one.verdict}**",
             "" if finding.by is None else f"{finding.by:+.2f}",
             f"{finding.better} minus {finding.than}",
-            _TITLES[finding.on],
+            TITLES[finding.on],
             f"{difference.points:+.1f}",
             f"{difference.low:+.1f} to {difference.high:+.1f}",
             _p(one),
@@ -104,7 +100,7 @@ def _repeated(report: StudyReport) -> Iterator[str]:
     yield "| --- | --- | ---: | ---: | ---: | --- |"
     for one in report.repeated:
         yield (
-            f"| {one.name} | {_TITLES[one.column]} | {one.published:.1f} | {one.here.plus_minus} | "
+            f"| {one.name} | {TITLES[one.column]} | {one.published:.1f} | {one.here.plus_minus} | "
             f"{one.here.score - one.published:+.1f} | {'yes' if one.within else 'no'} |"
         )
     yield ""
@@ -117,7 +113,7 @@ def _blind(rows: Sequence[BlindRow]) -> Iterator[str]:
     for row in rows:
         added = row.added
         yield (
-            f"| {row.name} | {_TITLES[row.column]} | {row.seen.plus_minus} | {row.blind.plus_minus} | {row.guessing:.1f} | "
+            f"| {row.name} | {TITLES[row.column]} | {row.seen.plus_minus} | {row.blind.plus_minus} | {row.guessing:.1f} | "
             f"{added.points:+.1f} | {added.low:+.1f} to {added.high:+.1f} |"
         )
 
@@ -159,12 +155,12 @@ def _masks(masked: Masked) -> Iterator[str]:
         points = one.points
         rate = "–" if one.rate is None else f"{one.rate:+.1f} %"
         yield (
-            f"| {one.configuration} | {one.encoder} | {_TITLES[one.column]} | {points.points:+.1f} | "
+            f"| {one.configuration} | {one.encoder} | {TITLES[one.column]} | {points.points:+.1f} | "
             f"{points.low:+.1f} to {points.high:+.1f} | {rate} |"
         )
     yield ""
     for name, gaps in masked.gaps.items():
-        told = ", ".join(f"{_TITLES[column]} {gap:.1f}" for column, gap in gaps.items())
+        told = ", ".join(f"{TITLES[column]} {gap:.1f}" for column, gap in gaps.items())
         yield f"Information gap of {name}, percentage points between the most and the least used encoder: {told}."
 
 
@@ -173,6 +169,6 @@ def _shares(rows: Sequence[ShareRow]) -> Iterator[str]:
     yield "| --- | --- | --- | ---: | ---: |"
     for row in rows:
         spread = "" if row.deviation is None else f"±{row.deviation:.1f}"
-        yield f"| {row.configuration} | {_TITLES[row.family]} | {row.encoder} | {row.percent:.1f} | {spread} |"
+        yield f"| {row.configuration} | {TITLES[row.family]} | {row.encoder} | {row.percent:.1f} | {spread} |"
     yield ""
     yield f"Percent of {rows[0].kind}, meant over questions and places, with the standard deviation over seeds."

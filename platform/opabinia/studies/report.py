@@ -40,13 +40,13 @@ def report_study(study: StudyConfig, answers: SweepAnswers) -> StudyReport:
 
     Raises ValueError where a finding speaks of what the sweep has not, or too few questions were asked for an interval.
     """
-    scores, measures = score_all(answers), study.measures
+    measures = study.measures
     return StudyReport(
         source=study.source,
         tolerance=study.tolerance,
-        scores=scores,
+        scores=score_all(answers),
         findings=check_findings(study.findings, answers),
-        repeated=against_published(study, scores),
+        repeated=against_published(study, answers),
         blind=blind_rows(answers) if "blind" in measures else [],
         lengths=length_rows(answers) if "lengths" in measures else [],
         correlations=_correlations(answers) if "correlations" in measures else None,

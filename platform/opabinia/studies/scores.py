@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from opabinia.evaluation.statistics.credits import Credits
 from opabinia.evaluation.statistics.intervals import Interval, family_intervals, score_interval
 from opabinia.studies.answers import SweepAnswers
-from opabinia.studies.config import AVERAGE, Side, StudyConfig
+from opabinia.studies.columns import AVERAGE, on_column
+from opabinia.studies.config import Side, StudyConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,15 +37,21 @@ def score_all(answers: SweepAnswers) -> list[Scored]:
     return sorted(scored, key=lambda one: -one.intervals[AVERAGE].score)
 
 
-def against_published(study: StudyConfig, scores: list[Scored]) -> list[Repeated]:
-    """Every published number of a configuration that was trained, in the order they are written."""
-    measured = {one.name: one.intervals for one in scores}
+def against_published(study: StudyConfig, answers: SweepAnswers) -> list[Repeated]:
+    """Every published number of a configuration that was trained and a column that was asked, in the order they are written."""
     return [
         Repeated(name, column, value, here, abs(here.score - value) <= study.tolerance)
         for name, values in study.published.items()
         for column, value in values.items()
-        if (here := measured.get(name, {}).get(column)) is not None
+        if (here := _measured(answers, name, column)) is not None
     ]
+
+
+def _measured(answers: SweepAnswers, name: str, column: str) -> Interval | None:
+    if name not in answers.configurations:
+        return None
+    credits = on_column(answers.credits(Side(configuration=name)), column)
+    return score_interval(credits) if credits.questions else None
 
 
 def intervals_of(credits: Credits) -> dict[str, Interval]:

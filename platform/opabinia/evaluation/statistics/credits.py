@@ -27,6 +27,10 @@ class Credits:
         """The answers to one family's questions."""
         return self._at([place for place, question in enumerate(self.questions) if question.family == family])
 
+    def of_benchmark(self, name: str) -> Credits:
+        """The answers to the questions of one published benchmark."""
+        return self._at([place for place, question in enumerate(self.questions) if question.benchmark == name])
+
     def in_order_of(self, questions: Sequence[Question]) -> Credits:
         """The same answers in another order. Raises ValueError where these are not the questions that were answered."""
         if tuple(questions) == self.questions:
