@@ -1,0 +1,1 @@
+"""Tasks of lmms-eval (extra `eval`), answered by checkpoints of this library."""
