@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from pydantic import model_validator
 from opabinia.cluster.joining import join_ray
 from opabinia.command_line import load_settings, plain_errors
 from opabinia.experiment import Experiment
+from opabinia.sweeps.settings_space import check_stages
 
 if TYPE_CHECKING:
     from opabinia.sweeps.possible import LeftOut
@@ -42,6 +44,12 @@ class SweepSettings(Experiment):
     def _goes_on_in_one_way(self) -> SweepSettings:
         if self.resume is not None and self.extend is not None:
             raise ValueError("extend: goes on with a sweep that was cut off too; leave resume out")
+        return self
+
+    @model_validator(mode="after")
+    def _space_names_its_stages(self) -> SweepSettings:
+        if self.sweep is not None:
+            check_stages(self.sweep.space, (stage for stages in self.swept_stages.values() for stage in stages))
         return self
 
 
@@ -84,7 +92,7 @@ def _sweep(experiment: Experiment, resume: str | None, extend: str | None) -> No
 
     from opabinia.evaluation.table import render_table, short_names
     from opabinia.run_folders import SWEEP, cut_off_folder, extended_folder, new_folder
-    from opabinia.runs import sweep_runs
+    from opabinia.runs import drawn_runs, sweep_runs
     from opabinia.sweeps.page.page import PAGE
     from opabinia.sweeps.planning.waiting import say_what_is_awaited
     from opabinia.sweeps.sweep import run_sweep
@@ -99,7 +107,7 @@ def _sweep(experiment: Experiment, resume: str | None, extend: str | None) -> No
     runs = _possible(*sweep_runs(experiment, inputs))
     result = run_sweep(
         experiment.name, f"{experiment.name}-{folder.name}", runs, experiment.sweep,
-        experiment.tracking, folder, folder / "experiment.yaml",
+        experiment.tracking, folder, folder / "experiment.yaml", partial(drawn_runs, experiment, inputs),
     )  # fmt: skip
     print(f"\n{render_table(result.reports, result.intervals)}\n")
     for selection in result.selections:

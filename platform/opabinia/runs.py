@@ -9,7 +9,9 @@ from opabinia.data.audited import open_audited
 from opabinia.experiment import Experiment
 from opabinia.models.multimodal_config import ModelConfig
 from opabinia.sweeps.possible import LeftOut, reason_of
-from opabinia.sweeps.space import TrialSpec, trials
+from opabinia.sweeps.searching.points import Point
+from opabinia.sweeps.settings_space import check_stages, with_connector_settings, with_stage_settings
+from opabinia.sweeps.space import TrialSpec, trials, trials_at
 from opabinia.training.inputs import load_inputs
 from opabinia.training.recipe.stages import stages_of_run
 from opabinia.training.run import RunConfig
@@ -37,6 +39,7 @@ def sweep_runs(
     """
     if experiment.sweep is None:
         raise ValueError("sweep: missing; add one, or train a single run with jobs/train.py")
+    check_stages(experiment.sweep.space, (stage for stages in experiment.swept_stages.values() for stage in stages))
     records = _records(inputs) if records is None else records
     runs: list[RunConfig] = []
     left_out: list[LeftOut] = []
@@ -50,20 +53,34 @@ def sweep_runs(
     return runs, left_out
 
 
+def drawn_runs(experiment: Experiment, inputs: Path, point: Point) -> list[RunConfig]:
+    """The runs of a point that the sweep's search drew, one a seed.
+
+    Raises ValueError where they cannot be trained, LookupError where the sweep does not have that point.
+    """
+    from opabinia.sweeps.planning.trainable import trainable
+
+    assert experiment.sweep is not None
+    specs, records = trials_at(experiment.sweep, point, experiment.seed), _records(inputs)
+    runs, _ = trainable([_run(experiment, inputs, records, trial) for trial in specs])
+    return runs
+
+
 def _run(experiment: Experiment, inputs: Path, records: Mapping[str, int], trial: TrialSpec) -> RunConfig:
+    stages = with_stage_settings(experiment.stages_of(trial.variant), trial.settings)
     return RunConfig(
         name=trial.name,
         seed=trial.seed,
         model=ModelConfig(
             encoders=trial.encoders,
-            connector=trial.connector,
+            connector=with_connector_settings(trial.connector, trial.settings),
             language_model=experiment.language_model,
             lora=experiment.lora,
         ),
         connector_label=trial.label,
         variant=trial.variant,
         data=experiment.data,
-        stages=stages_of_run(experiment.stages_of(trial.variant), trial.encoders, records),
+        stages=stages_of_run(stages, trial.encoders, records),
         benchmark=experiment.benchmark,
         inputs=inputs,
         activation_checkpointing=experiment.activation_checkpointing,

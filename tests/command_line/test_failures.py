@@ -11,7 +11,7 @@ import pytest
 from opabinia.command_line import plain_errors
 from opabinia.command_line.failures import user_message
 from opabinia.storage.atomic import whole_folder
-from opabinia.sweeps.space import ASHAConfig
+from opabinia.sweeps.scheduling import SchedulerConfig
 
 
 def run(body: str, file: str) -> None:
@@ -33,9 +33,9 @@ def test_our_own_value_error_is_one_line_and_status_2(tmp_path: Path, capsys: py
 
 def test_settings_made_wrong_in_code_are_one_line_a_field(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit), plain_errors():
-        ASHAConfig.model_validate({"grace": 0, "reduction_factor": "few"})
+        SchedulerConfig.model_validate({"grace": 0, "reduction_factor": "few"})
     assert capsys.readouterr().err == (
-        "ASHAConfig: grace: expected more than 0, got 0\nASHAConfig: reduction_factor: expected a whole number, got 'few'\n"
+        "SchedulerConfig: grace: expected more than 0, got 0\nSchedulerConfig: reduction_factor: expected a whole number, got 'few'\n"
     )
 
 

@@ -69,6 +69,8 @@ class TrialFollower(Callback):
     log: Path
     started: float = field(default_factory=time.monotonic)
     outcomes: dict[str, Outcome] = field(default_factory=dict[str, Outcome])
+    pauses: bool = False
+    """Whether trials that end early here may go on later."""
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         run = _run_of(trial)
@@ -93,7 +95,8 @@ class TrialFollower(Callback):
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         outcome = self.outcomes[_run_of(trial).name]
         if outcome.report is not None:
-            log_end(self.log, outcome.run.name, outcome.report.status)
+            paused = self.pauses and outcome.report.status == "stopped"
+            log_end(self.log, outcome.run.name, "paused" if paused else outcome.report.status)
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         outcome = self.outcomes[_run_of(trial).name]

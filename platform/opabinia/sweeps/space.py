@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Annotated, Literal
 
@@ -12,27 +13,20 @@ from pydantic import Field, field_validator, model_validator
 from opabinia.config import Config
 from opabinia.models.connector_config import ConnectorConfig
 from opabinia.names import trial_name
-from opabinia.sweeps.searching.config import GridSearch, RandomSearch, RoundRobinSearch, SearchConfig
+from opabinia.sweeps.scheduling import SchedulerConfig
+from opabinia.sweeps.searching.config import (
+    EncoderSet,
+    GridSearch,
+    RandomSearch,
+    RoundRobinSearch,
+    SearchConfig,
+    TPESearch,
+)
 from opabinia.sweeps.searching.drawing import searched
+from opabinia.sweeps.searching.points import Axes, Configuration, Point, configuration_at, draw, every_point
+from opabinia.sweeps.searching.ranges import Range, Value, at_random, highest, lowest
+from opabinia.sweeps.settings_space import check_space
 from opabinia.sweeps.variants import Variant, check_variant_name
-
-EncoderSet = tuple[str, ...]
-
-
-class ASHAConfig(Config):
-    """Asynchronous successive halving: at each rung the weaker trials stop. Time is counted in reports."""
-
-    metric: str = "score"
-    """The reported number by which trials are compared."""
-
-    mode: Literal["min", "max"] = "max"
-    """Whether a small or a large metric is good."""
-
-    grace: int = Field(default=1, gt=0)
-    """No trial stops before this many reports; trials are compared then, and again after each reduction_factor-fold."""
-
-    reduction_factor: int = Field(default=2, gt=1)
-    """Each time the best one in this many goes on."""
 
 
 class SweepConfig(Config):
@@ -57,9 +51,14 @@ class SweepConfig(Config):
     """Each trial is run so often, with the experiment's seed and the numbers that follow it; null for the seeds listed in seeds, or,
     where there are none, for once."""
 
+    space: dict[str, tuple[Value, ...] | Range] = Field(default={}, exclude_if=lambda space: not space)
+    """Settings that configurations differ in too, by path: connector.TYPE.FIELD, which only connectors of that type have, and
+    stages.NAME.FIELD. Each has a list of values, or a range from low to high, which random and tpe draw from. Rates are given at a
+    stage's base_batch, and follow the batch of each trial."""
+
     search: SearchConfig = GridSearch()
-    """Which configurations (an encoder set with a connector and a variant) are run: grid for every one, random for some, or
-    round_robin for those that a greedy selection comes to."""
+    """Which configurations (an encoder set with a connector, a variant and settings) are run: grid for every one, random for some, tpe
+    for those that look best by the scores so far, or round_robin for those that a greedy selection comes to."""
 
     max_concurrent: int = Field(default=2, gt=0)
     """Trials that run at the same time."""
@@ -67,8 +66,8 @@ class SweepConfig(Config):
     baseline: str | None = Field(default=None, min_length=1)
     """The configuration that the others are compared with: a trial's name without its seed; null for the first that finishes."""
 
-    scheduler: ASHAConfig | None = ASHAConfig()
-    """When a weak trial is stopped early; null runs every trial to its end."""
+    scheduler: SchedulerConfig | None = SchedulerConfig()
+    """When a weak trial is stopped early (asha) or paused (hyperband); null runs every trial to its end."""
 
     @model_validator(mode="after")
     def _has_encoders(self) -> SweepConfig:
@@ -109,6 +108,30 @@ class SweepConfig(Config):
         return self
 
     @model_validator(mode="after")
+    def _space_can_be_searched(self) -> SweepConfig:
+        check_space(self.space, self.connectors)
+        ranges = [path for path, domain in self.space.items() if isinstance(domain, Range)]
+        if ranges and not isinstance(self.search, RandomSearch | TPESearch):
+            raise ValueError(
+                f"space.{ranges[0]}: a range has no end of values for {self.search.type} to run; list some, or write search: "
+                "{type: random, samples: N} or {type: tpe, samples: N}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _draws_can_be_compared(self) -> SweepConfig:
+        if not isinstance(self.search, TPESearch):
+            return self
+        if self.scheduler is not None and self.scheduler.type == "hyperband":
+            raise ValueError(
+                "scheduler: hyperband deals trials to brackets before any is run, and tpe draws them one after another; write asha, or "
+                "search: {type: random, samples: N}"
+            )
+        if self.baseline is not None:
+            raise ValueError("baseline: which trials tpe draws is not known beforehand; leave it out (null)")
+        return self
+
+    @model_validator(mode="after")
     def _seeds_come_from_one_place(self) -> SweepConfig:
         if self.seeds is not None and self.repeats is not None:
             raise ValueError(
@@ -129,47 +152,95 @@ class TrialSpec:
     """The connector's type, what distinguishes it where a sweep holds several of that type, and the variant."""
     variant: str | None
     """Whose stages it has; None for the experiment's own."""
+    settings: Mapping[str, Value] = field(default_factory=dict[str, Value])
+    """Of connector and stages, by their paths in the sweep's space, in the place of what those say."""
 
 
 def trials(config: SweepConfig, seed: int = 0) -> tuple[TrialSpec, ...]:
-    """List the trials of a sweep that its search runs, each once, in the order variant within connector within encoder set within seed.
+    """List the trials of a sweep that its search runs, each once, in the order settings within variant within connector within encoder
+    set within seed. Of those that tpe draws, which are not known, each configuration with its smallest and with its largest settings.
 
     Encoder sets are sets: the same encoders in another order are the same set, and the first order given is kept.
     `seed`: the experiment's own, from which those of `repeats` follow.
     """
-    sets = _encoder_sets(config)
-    short = _short_names(encoder for encoders in sets for encoder in encoders)
+    configurations = _configurations(config)
+    short = _short_names(config)
+    return tuple(_trial(one, seed, short) for seed in _seeds(config, seed) for one in configurations)
+
+
+def trials_at(config: SweepConfig, point: Point, seed: int = 0) -> tuple[TrialSpec, ...]:
+    """Those of one point, one a seed. Raises LookupError where the sweep does not have that point."""
+    short, configuration = _short_names(config), configuration_at(axes_of(config), point)
+    return tuple(_trial(configuration, seed, short) for seed in _seeds(config, seed))
+
+
+def axes_of(config: SweepConfig) -> Axes:
+    """What the configurations of the sweep differ in."""
     connectors = list(dict.fromkeys(config.connectors))
-    labelled = list(zip(connectors, _connector_labels(connectors), strict=True))
-    configurations = [
-        (encoders, connector, label if variant is None else f"{label},{variant}", variant)
-        for encoders in sets
-        for connector, label in labelled
-        for variant in config.variants or [None]
-    ]
-    return tuple(
-        TrialSpec(
-            encoders,
-            connector,
-            seed,
-            trial_name(f"{'+'.join(short[e] for e in encoders)}.{label}", seed),
-            label,
-            variant,
-        )
-        for seed in _seeds(config, seed)
-        for encoders, connector, label, variant in searched(configurations, config.search)
+    own: dict[str | None, frozenset[str] | None] = {None: None}
+    named = {name: frozenset(stage.name for stage in one.stages) for name, one in config.variants.items()}
+    return Axes(
+        {"+".join(encoders): encoders for encoders in _encoder_sets(config)},
+        dict(zip(_connector_labels(connectors), connectors, strict=True)),
+        {**named} or own,
+        config.space,
     )
+
+
+def drawn_trials(config: SweepConfig) -> int | None:
+    """The most that a search runs which draws its trials while they are trained; None of another."""
+    return config.search.samples * len(_seeds(config, 0)) if isinstance(config.search, TPESearch) else None
 
 
 def search_text(config: SweepConfig) -> str | None:
     """What the search leaves out, for people; None where it leaves nothing out."""
     if isinstance(config.search, RoundRobinSearch):
         return "round_robin: those of these that the selection comes to, which is known when they are trained"
+    if isinstance(config.search, TPESearch):
+        return (
+            f"tpe: at most {config.search.samples} configurations, drawn while they are trained, with seed {config.search.seed}; "
+            "below, each with its smallest and its largest settings"
+        )
     if not isinstance(config.search, RandomSearch):
         return None
+    if axes_of(config).has_ranges:
+        return f"random: {config.search.samples} of no end of configurations, drawn with seed {config.search.seed}"
     whole = {(trial.encoders, trial.label) for trial in trials(config.model_copy(update={"search": GridSearch()}))}
     drawn = min(config.search.samples, len(whole))
     return f"random: {drawn} of {len(whole)} configurations, drawn with seed {config.search.seed}"
+
+
+def _configurations(config: SweepConfig) -> list[Configuration]:
+    axes = axes_of(config)
+    if isinstance(config.search, TPESearch):
+        points = _ends(axes)
+    elif isinstance(config.search, RandomSearch) and axes.has_ranges:
+        points = [
+            draw(axes, at_random(random.Random(f"{config.search.seed}/{number}")))
+            for number in range(config.search.samples)
+        ]
+    else:
+        points = searched(every_point(axes), config.search)
+    unique = {(one.encoders, one.label): one for one in (configuration_at(axes, point) for point in points)}
+    return list(unique.values())
+
+
+def _ends(axes: Axes) -> list[Point]:
+    """Of each encoder set, connector and variant, those with the smallest and the largest settings."""
+    bare = every_point(Axes(axes.encoder_sets, axes.connectors, axes.variants, {}))
+    return [
+        draw(axes, lambda name, domain, point=point, end=end: point.get(name, end(name, domain)))
+        for point in bare
+        for end in (lowest, highest)
+    ]
+
+
+def _trial(configuration: Configuration, seed: int, short: Mapping[str, str]) -> TrialSpec:
+    encoders, label = configuration.encoders, configuration.label
+    name = trial_name(f"{'+'.join(short[encoder] for encoder in encoders)}.{label}", seed)
+    return TrialSpec(
+        encoders, configuration.connector, seed, name, label, configuration.variant, configuration.settings
+    )
 
 
 def _seeds(config: SweepConfig, seed: int) -> tuple[int, ...]:
@@ -195,9 +266,9 @@ def _is_searched(subset: EncoderSet, search: SearchConfig) -> bool:
     return set(search.start) <= set(subset) and (search.most is None or len(subset) <= search.most)
 
 
-def _short_names(encoders: Iterable[str]) -> dict[str, str]:
+def _short_names(config: SweepConfig) -> dict[str, str]:
     """Drop the publisher of each encoder where the rest alone still tells the encoders apart."""
-    ids = list(dict.fromkeys(encoders))
+    ids = list(dict.fromkeys(encoder for encoders in _encoder_sets(config) for encoder in encoders))
     last = [encoder.rsplit("/", 1)[-1] for encoder in ids]
     return {
         encoder: name if last.count(name) == 1 else encoder.replace("/", ".")

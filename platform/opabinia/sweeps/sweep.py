@@ -10,17 +10,22 @@ from opabinia.evaluation.report import TrialReport, to_json
 from opabinia.evaluation.statistics.intervals import Interval
 from opabinia.names import configuration_name, unknown
 from opabinia.storage.atomic import whole_text
-from opabinia.sweeps.driver import run_trials
+from opabinia.sweeps.brackets import run_brackets
+from opabinia.sweeps.drawn import Drawing, MakeRuns
+from opabinia.sweeps.driver import run_drawn, run_trials
 from opabinia.sweeps.follow import OpenRun, Outcome
 from opabinia.sweeps.publish import crown, publish_sweep, publish_trial
-from opabinia.sweeps.searching.config import RoundRobinSearch
+from opabinia.sweeps.searching.config import RoundRobinSearch, TPESearch
 from opabinia.sweeps.selection import Selection, run_rounds
-from opabinia.sweeps.space import SweepConfig
+from opabinia.sweeps.space import SweepConfig, axes_of, drawn_trials
 from opabinia.tracking.config import TrackingConfig
 from opabinia.tracking.mlflow_runs import open_sweep, open_trial
 from opabinia.tracking.tracked_run import TrackedRun
 from opabinia.training.inputs import load_inputs
 from opabinia.training.run import RunConfig
+
+DRAWS = "draws.jsonl"
+"""In the sweep's folder, where the search draws its trials while they are trained."""
 
 CHAMPION = "champion.json"
 """Its report, which is written last: a sweep that has it has ended."""
@@ -51,8 +56,9 @@ def run_sweep(
     tracking: TrackingConfig,
     folder: Path,
     settings: Path,
+    make_runs: MakeRuns,
 ) -> SweepResult:
-    """Train all runs as trials of one sweep.
+    """Train all runs as trials of one sweep, or those that `make_runs` makes of what its search draws.
 
     `sweep_id` identifies the sweep in MLflow, so that a restart continues its runs there; `folder` takes checkpoints and results;
     `settings` is the experiment file, uploaded to the parent run. Raises ValueError where config.baseline is none of the runs.
@@ -63,14 +69,18 @@ def run_sweep(
         tracking.experiment,
         name,
         sweep_id=sweep_id,
-        params={"trials": len(runs), "sweep": config, "rejected": load_inputs(runs[0].inputs).rejected},
+        params={
+            "trials": drawn_trials(config) or len(runs),
+            "sweep": config,
+            "rejected": load_inputs(runs[0].inputs).rejected,
+        },
         files=[settings],
     )
 
     def open_run(run: RunConfig) -> TrackedRun:
         return open_trial(tracking.uri, parent.run_id, run.name, _params(run))
 
-    outcomes, selections = _run(runs, folder, open_run, config)
+    outcomes, selections = _run(runs, folder, open_run, config, make_runs)
     for outcome in outcomes:
         publish_trial(outcome)
     best = crown(outcomes, tracking)
@@ -82,10 +92,22 @@ def run_sweep(
 
 
 def _run(
-    runs: Sequence[RunConfig], folder: Path, open_run: OpenRun, config: SweepConfig
+    runs: Sequence[RunConfig], folder: Path, open_run: OpenRun, config: SweepConfig, make_runs: MakeRuns
 ) -> tuple[list[Outcome], list[Selection]]:
+    most, scheduler = config.max_concurrent, config.scheduler
+    if scheduler is not None and scheduler.type == "hyperband":
+
+        def run_until(some: Sequence[RunConfig], until: Mapping[str, int]) -> list[Outcome]:
+            return run_trials(some, folder, open_run, max_concurrent=most, until=until)
+
+        return run_brackets(runs, run_until, scheduler), []
+    if isinstance(config.search, TPESearch):
+        drawing = Drawing(axes_of(config), config.search, make_runs, folder / DRAWS)
+        trials, reports = drawn_trials(config) or 0, max(run.reports for run in runs)
+        return run_drawn(drawing, trials, reports, folder, open_run, max_concurrent=most, asha=scheduler), []
+
     def run_some(some: Sequence[RunConfig]) -> list[Outcome]:
-        return run_trials(some, folder, open_run, max_concurrent=config.max_concurrent, asha=config.scheduler)
+        return run_trials(some, folder, open_run, max_concurrent=most, asha=scheduler)
 
     if isinstance(config.search, RoundRobinSearch):
         return run_rounds(runs, run_some, config.search, config.pool)

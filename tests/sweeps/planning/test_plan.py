@@ -291,3 +291,21 @@ def test_numbers_keep_three_digits(number: float) -> None:
         value, _, unit = text.partition(" ")
         factor = 1000 ** (units.index(unit) + 1) if unit else 1
         assert float(value) * factor == pytest.approx(number, rel=0.006)
+
+
+def test_a_search_that_draws_its_trials_costs_between_the_cheapest_and_the_dearest(tmp_path: Path) -> None:
+    """Five draws with two seeds each; a deeper connector costs more."""
+    search = {"type": "tpe", "samples": 5}
+    ends = [*seeds(2, "small"), *seeds(2, "large", connector=SvaSettings(depth=3))]
+    plan = planned(tmp_path, ends, search=search, repeats=2)
+    assert plan.trials == 10
+    small, large = (one.seconds for one in plan.configurations)
+    assert small is not None and large is not None and small < large
+    assert plan.trial_seconds == [large] * 10
+    assert plan.cheapest.trial_seconds == [small] * 10
+    text = render_plan(plan)
+    assert text.startswith("plan of p: at most 10 trials = 5 configurations × 2 seeds; nothing was started")
+    assert "search    tpe: at most 5 configurations, drawn while they are trained" in text
+    low, high = (one.wall_seconds for one in (plan.cheapest, plan))
+    assert low is not None and high is not None
+    assert f"{clock(low)} to {clock(high)}:" in text

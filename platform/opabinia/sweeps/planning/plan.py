@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from opabinia.sweeps.duplicates import duplicates
@@ -17,7 +17,7 @@ from opabinia.sweeps.planning.timing import Configuration, configurations, rate_
 from opabinia.sweeps.planning.trainable import configuration_of, examined
 from opabinia.sweeps.planning.workload import Workloads
 from opabinia.sweeps.possible import LeftOut
-from opabinia.sweeps.space import SweepConfig, search_text
+from opabinia.sweeps.space import SweepConfig, drawn_trials, search_text
 from opabinia.training.recipe.learning_encoders import frozen_encoders
 from opabinia.training.run import RunConfig
 
@@ -48,19 +48,30 @@ class SweepPlan:
     search: str | None
     read_bytes_per_second: float
     too_large: str | None
+    draws: int | None = None
+    """The most trials of a search that draws them while they are trained; sums are then of so many of the dearest trial."""
 
     @property
     def trials(self) -> int:
-        return sum(len(one.runs) for one in self.configurations)
+        return self.draws or sum(len(one.runs) for one in self.configurations)
 
     @property
     def flops(self) -> float:
+        if self.draws is not None:
+            return self.draws * max(one.arithmetic.flops for one in self.configurations)
         return sum(len(one.runs) * one.arithmetic.flops for one in self.configurations)
+
+    @property
+    def cheapest(self) -> SweepPlan:
+        """The same plan, of the cheapest configuration alone."""
+        return replace(self, configurations=(min(self.configurations, key=_cost),))
 
     @property
     def trial_seconds(self) -> list[float] | None:
         """Of each trial, in their order."""
         seconds = [(one.seconds, len(one.runs)) for one in self.configurations]
+        if self.draws is not None:
+            seconds = [(max(self.configurations, key=_cost).seconds, self.draws)]
         return None if any(s is None for s, _ in seconds) else [s or 0.0 for s, count in seconds for _ in range(count)]
 
     @property
@@ -121,14 +132,14 @@ def plan_sweep(
     flops_per_second = rate.flops_per_second(float32=runs[0].workers.precision == "float32") if rate else None
     timed = configurations(groups, list(kept.values()), output, demand, flops_per_second, rates.start_up_seconds)
     encoders = plan_encoders(
-        _shown(timed, workloads), _learning(timed), workloads, features, runs[0].cache,
+        _shown(timed, workloads, drawn_trials(config)), _learning(timed), workloads, features, runs[0].cache,
         flops_per_second=flops_per_second, read_bytes_per_second=rates.read_mb_per_second * 1e6,
     )  # fmt: skip
     return SweepPlan(
         name, timed, (*left_out, *refused), duplicates(config), machines, demand,
         at_once(demand, machines, config.max_concurrent), missing_now(demand, machines), device, rate, tuple(encoders),
         workloads, config.scheduler is not None, search_text(config), rates.read_mb_per_second * 1e6,
-        too_large(encoders, features, runs[0].cache) if runs[0].cache.enabled else None,
+        too_large(encoders, features, runs[0].cache) if runs[0].cache.enabled else None, drawn_trials(config),
     )  # fmt: skip
 
 
@@ -146,15 +157,21 @@ def _learning(timed: Sequence[Configuration]) -> set[str]:
     return {name for one in timed for name in one.runs[0].model.encoders} - frozen
 
 
-def _shown(timed: Sequence[Configuration], workloads: Workloads) -> dict[str, float]:
+def _cost(one: Configuration) -> tuple[float, float]:
+    return one.seconds or 0.0, one.arithmetic.flops
+
+
+def _shown(timed: Sequence[Configuration], workloads: Workloads, draws: int | None) -> dict[str, float]:
     """How often all trials together show each encoder a picture, while training and while scoring.
 
-    Where an encoder learns in some of them only, how often the others do, which can read its features instead.
+    Where an encoder learns in some of them only, how often the others do, which can read its features instead. draws: how many there
+    are where those listed are not trained as they are, but such as they.
     """
     learning, shown = _learning(timed), dict[str, float]()
+    weight = 1.0 if draws is None else draws / sum(len(one.runs) for one in timed)
     for one in timed:
         run = one.runs[0]
-        times = one.arithmetic.pictures + run.reports * (workloads.questions or 0)
+        times = weight * (one.arithmetic.pictures + run.reports * (workloads.questions or 0))
         for name in run.model.encoders:
             counts = name in learning or name in _frozen(one)
             shown[name] = shown.get(name, 0.0) + counts * len(one.runs) * times

@@ -63,9 +63,10 @@ def _scaled(number: float, units: str) -> str:
 
 def _head(plan: SweepPlan) -> list[str]:
     seeds = len(plan.configurations[0].runs)
+    configurations = len(plan.configurations) if plan.draws is None else plan.draws // seeds
     return [
-        f"plan of {plan.name}: {plan.trials} trials = {_several(len(plan.configurations), 'configuration')} × "
-        f"{_several(seeds, 'seed')}; nothing was started",
+        f"plan of {plan.name}: {'' if plan.draws is None else 'at most '}{plan.trials} trials = "
+        f"{_several(configurations, 'configuration')} × {_several(seeds, 'seed')}; nothing was started",
         *([f"search    {plan.search}"] if plan.search else []),
         *_stage_lines(plan),
         f"machines  {plan.machines.text}",
@@ -175,7 +176,7 @@ def _time(seconds: float | None) -> str:
 
 
 def _summary(plan: SweepPlan) -> list[str]:
-    hours, dollars, wall, size = plan.device_hours, plan.dollars, plan.wall_seconds, table_bytes(plan.encoders)
+    size = table_bytes(plan.encoders)
     cached = plan.configurations[0].runs[0].cache.enabled
     folder = plan.configurations[0].runs[0].inputs.parent
     table = (
@@ -187,12 +188,22 @@ def _summary(plan: SweepPlan) -> list[str]:
         )
     )
     early = ("at most ", ", and early stopping makes it less") if plan.stops_early else ("", "")
+    wall = _of_draws(plan, lambda one: _time(one.wall_seconds))
+    hours = _of_draws(plan, lambda one: _UNKNOWN if one.device_hours is None else _rounded(one.device_hours))
+    flops = _of_draws(plan, lambda one: flop_text(one.flops))
+    dollars = _of_draws(plan, lambda one: _UNKNOWN if one.dollars is None else f"${_rounded(one.dollars)}")
     return [
-        f"time      {early[0]}{_time(wall)}: {plan.at_once} at once{early[1]} (estimate)",
-        f"devices   {_UNKNOWN if hours is None else _rounded(hours)} {plan.device} hours, {flop_text(plan.flops)}FLOP (estimate)",
-        f"money     {_UNKNOWN if dollars is None else f'${_rounded(dollars)}'} at {_price(plan)} (estimate)",
+        f"time      {early[0]}{wall}: {plan.at_once} at once{early[1]} (estimate)",
+        f"devices   {hours} {plan.device} hours, {flops}FLOP (estimate)",
+        f"money     {dollars} at {_price(plan)} (estimate)",
         f"features  {table}",
     ]
+
+
+def _of_draws(plan: SweepPlan, text: Callable[[SweepPlan], str]) -> str:
+    """Where trials are drawn, from what they come to if all are the cheapest to what if all are the dearest."""
+    least, most = text(plan.cheapest) if plan.draws is not None else "", text(plan)
+    return most if least in ("", most) else f"{least} to {most}"
 
 
 def _price(plan: SweepPlan) -> str:
