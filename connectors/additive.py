@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor
 
 from connectors.contract import Connector, GridShape, Visual
@@ -20,6 +21,8 @@ class AdditiveConnector(Connector):
     Parameters: Σ ((d_i + 1) H + (H + 1) H).
     """
 
+    share_kind = "tokens"
+
     def __init__(self, grids: Sequence[GridShape], llm_width: int, settings: AdditiveSettings) -> None:
         super().__init__()
         self.queries = settings.queries
@@ -29,3 +32,9 @@ class AdditiveConnector(Connector):
         self, grids: Sequence[Tensor], text: Tensor | None = None, sizes: Sequence[ImageSize] | None = None
     ) -> Visual:
         return Visual(self.project(grids).sum(1))
+
+    @torch.no_grad()
+    def shares(self, grids: Sequence[Tensor], text: Tensor | None = None) -> Tensor:
+        """The norm of each encoder's tokens, of which the sum is made, over the sum of all norms."""
+        norms = self.project(grids).float().flatten(2).norm(dim=2)
+        return norms / norms.sum(1, keepdim=True)

@@ -12,6 +12,7 @@ from connectors.grids import square_side
 from connectors.interpolation import align_grid
 from connectors.padding import ImageSize
 from connectors.settings.channel_concat import ChannelConcatSettings
+from connectors.weight_share import weight_shares
 
 
 class ChannelConcatConnector(Connector):
@@ -20,6 +21,8 @@ class ChannelConcatConnector(Connector):
     `grids[i]: [images, side_i * side_i, d_i]` -> `tokens: [images, queries, H]`, for the language model's width H.
     Parameters: (Σ d_i + 1) H + (H + 1) H.
     """
+
+    share_kind = "weights"
 
     def __init__(self, grids: Sequence[GridShape], llm_width: int, settings: ChannelConcatSettings) -> None:
         super().__init__()
@@ -32,4 +35,12 @@ class ChannelConcatConnector(Connector):
     def forward(
         self, grids: Sequence[Tensor], text: Tensor | None = None, sizes: Sequence[ImageSize] | None = None
     ) -> Visual:
-        return Visual(self.layers(torch.cat([align_grid(grid, self._side) for grid in grids], dim=-1)))
+        return Visual(self.layers(torch.cat(self._parts(grids), dim=-1)))
+
+    @torch.no_grad()
+    def shares(self, grids: Sequence[Tensor], text: Tensor | None = None) -> Tensor:
+        """`weight_shares` in the first linear layer."""
+        return weight_shares(self.layers.get_parameter("0.weight"), self._parts(grids))
+
+    def _parts(self, grids: Sequence[Tensor]) -> list[Tensor]:
+        return [align_grid(grid, self._side) for grid in grids]

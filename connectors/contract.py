@@ -71,6 +71,9 @@ class Connector(nn.Module):
     inner_layers: tuple[int, ...] = ()
     """Indices of the language model's layers after which `reread` is called."""
 
+    share_kind: str = ""
+    """What `shares` measures, in words; empty where it gives None."""
+
     def forward(
         self, grids: Sequence[Tensor], text: Tensor | None = None, sizes: Sequence[ImageSize] | None = None
     ) -> Visual:

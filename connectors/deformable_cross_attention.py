@@ -25,6 +25,8 @@ class DeformableCrossAttentionConnector(Connector):
     LLM width H, parameters: Σ (d_i + 3) h + 2 (h + 1) h + 3 (h + 1) M E K + (h + 1) H + (H + 1) H.
     """
 
+    share_kind = "attention"
+
     def __init__(self, grids: Sequence[GridShape], llm_width: int, settings: DeformableCrossAttentionSettings) -> None:
         super().__init__()
         self.queries = settings.queries

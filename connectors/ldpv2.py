@@ -13,6 +13,7 @@ from connectors.grids import resize_grid, square_side
 from connectors.padding import ImageSize
 from connectors.settings.ldpv2 import Ldpv2Settings
 from connectors.variance import keep_variance
+from connectors.weight_share import weight_shares
 
 
 class Ldpv2Connector(Connector):
@@ -22,6 +23,8 @@ class Ldpv2Connector(Connector):
     pooling that makes tokens fewer. `grids[i]: [images, side_i * side_i, d_i]` -> `tokens: [images, queries, H]`, for the language
     model's width H. Parameters: (Σ d_i + 1) H + (H + 1) H + 10 H.
     """
+
+    share_kind = "weights"
 
     def __init__(self, grids: Sequence[GridShape], llm_width: int, settings: Ldpv2Settings) -> None:
         super().__init__()
@@ -37,7 +40,15 @@ class Ldpv2Connector(Connector):
     def forward(
         self, grids: Sequence[Tensor], text: Tensor | None = None, sizes: Sequence[ImageSize] | None = None
     ) -> Visual:
-        tokens: Tensor = self.layers(torch.cat([resize_grid(grid, self._finest) for grid in grids], dim=-1))
+        tokens: Tensor = self.layers(torch.cat(self._parts(grids), dim=-1))
         maps = tokens.transpose(1, 2).reshape(len(tokens), -1, self._finest, self._finest)
         pooled = functional.adaptive_avg_pool2d(maps, self._side)
         return Visual((pooled + self.place(pooled)).flatten(2).transpose(1, 2))
+
+    @torch.no_grad()
+    def shares(self, grids: Sequence[Tensor], text: Tensor | None = None) -> Tensor:
+        """`weight_shares` in the first linear layer."""
+        return weight_shares(self.layers.get_parameter("0.weight"), self._parts(grids))
+
+    def _parts(self, grids: Sequence[Tensor]) -> list[Tensor]:
+        return [resize_grid(grid, self._finest) for grid in grids]

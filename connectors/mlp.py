@@ -11,6 +11,7 @@ from connectors.contract import Connector, GridShape, Visual
 from connectors.grids import resize_grid, square_side
 from connectors.padding import ImageSize
 from connectors.settings.mlp import MlpSettings
+from connectors.weight_share import weight_shares
 
 
 class MlpConnector(Connector):
@@ -18,6 +19,8 @@ class MlpConnector(Connector):
 
     Parameters: (sum of widths + 1) * H + (depth - 1) * (H + 1) * H, for the language model's width H.
     """
+
+    share_kind = "weights"
 
     def __init__(self, grids: Sequence[GridShape], llm_width: int, settings: MlpSettings) -> None:
         super().__init__()
@@ -31,4 +34,12 @@ class MlpConnector(Connector):
     def forward(
         self, grids: Sequence[Tensor], text: Tensor | None = None, sizes: Sequence[ImageSize] | None = None
     ) -> Visual:
-        return Visual(self.layers(torch.cat([resize_grid(grid, self._side) for grid in grids], dim=-1)))
+        return Visual(self.layers(torch.cat(self._parts(grids), dim=-1)))
+
+    @torch.no_grad()
+    def shares(self, grids: Sequence[Tensor], text: Tensor | None = None) -> Tensor:
+        """`weight_shares` in the first linear layer."""
+        return weight_shares(self.layers.get_parameter("0.weight"), self._parts(grids))
+
+    def _parts(self, grids: Sequence[Tensor]) -> list[Tensor]:
+        return [resize_grid(grid, self._side) for grid in grids]

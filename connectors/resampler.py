@@ -74,6 +74,8 @@ class ResamplerConnector(Connector):
     parameters: Σ (d_i + 1) h + Q h + D (12 h² + 6 h) + 2 h + (h + 1) H.
     """
 
+    share_kind = "attention"
+
     def __init__(self, grids: Sequence[GridShape], llm_width: int, settings: ResamplerSettings) -> None:
         super().__init__()
         self.queries = settings.queries

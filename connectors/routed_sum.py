@@ -23,6 +23,8 @@ class RoutedSumConnector(Connector):
     width r and LLM width H, parameters: Σ ((d_i + 1) H + (H + 1) H) + ((E + 1) H + 1) r + (r + 1) E.
     """
 
+    share_kind = "router"
+
     def __init__(self, grids: Sequence[GridShape], llm_width: int, settings: RoutedSumSettings) -> None:
         super().__init__()
         self.queries = settings.queries

@@ -24,6 +24,8 @@ class SvaConnector(Connector):
     those of `queries` in block(H).
     """
 
+    share_kind = "attention"
+
     def __init__(self, grids: Sequence[GridShape], llm_width: int, settings: SvaSettings) -> None:
         super().__init__()
         width, heads = settings.width, settings.heads

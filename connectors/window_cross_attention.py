@@ -23,6 +23,8 @@ class WindowCrossAttentionConnector(Connector):
     parameters: 2 d + (d + 1) d + Σ_k (4 d_k + 2 (d_k + 1) d) + (d + 1) H + (H + 1) H.
     """
 
+    share_kind = "attention"
+
     def __init__(self, grids: Sequence[GridShape], llm_width: int, settings: WindowCrossAttentionSettings) -> None:
         super().__init__()
         self.queries = settings.queries

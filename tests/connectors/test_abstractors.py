@@ -181,9 +181,8 @@ def test_before_training_tokens_differ_from_picture_to_picture(build: Callable[.
     assert tokens.var(0).mean() > 0.1 * tokens.square().mean()
 
 
-@BOTH
-def test_pooled_encoders_have_no_shares(build: Callable[..., Connector]) -> None:
-    assert build().shares(features(GRIDS)) is None
+def test_an_abstractor_has_no_shares() -> None:
+    assert abstractor().shares(features(GRIDS)) is None
 
 
 def test_a_grid_too_few_is_refused() -> None:

@@ -136,3 +136,22 @@ def test_an_output_folder_of_another_experiment_is_refused(sweep: Finished, serv
     refused = run_job(folder, server.uri, *FLAGS, "--name", "another")
     assert refused.code == 2
     assert "belongs to experiment 'quickstart'" in refused.errors
+
+
+def test_a_study_is_reported_from_what_the_sweep_left(sweep: Finished, server: MlflowServer, folder: Path) -> None:
+    study = "{source: Somebody 2024, measures: [blind, lengths, masks, shares]}"
+    config = ("--config", str(ROOT / "jobs" / "experiments" / "quickstart.yaml"))
+    flags = (*config, *FLAGS, "--study", study)
+    told = run_job(folder, server.uri, *flags, "--page", "study.md", job="report_study.py")
+    assert told.code == 0, told.errors[-3000:]
+    page = (folder / "study.md").read_text()
+    assert page in told.output
+    assert "## With the features of some encoders zeroed" in page
+    both = "caption-vit+dense-convnext"
+    assert f"| {both}.sva, keeping burgess/dense-convnext |" in page or f"| {both}.mlp2x_gelu, keeping" in page
+    (results,) = (folder / "runs" / "quickstart" / "sweeps").glob("*/results")
+    kept = {file: file.stat().st_mtime_ns for file in results.glob("*/*.json")}
+    assert {file.parent.name for file in kept} == {"masks", "shares"}
+    again = run_job(folder, server.uri, *flags, "--page", "study.md", job="report_study.py")
+    assert again.output == told.output
+    assert kept == {file: file.stat().st_mtime_ns for file in results.glob("*/*.json")}

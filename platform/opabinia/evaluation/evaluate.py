@@ -71,7 +71,7 @@ def evaluate(
     """
     started = time.perf_counter()
     open_picture = pictures_in(images) if isinstance(images, Path) else images
-    judged: list[Judged] = []
+    texts: list[str] = []
     for asked in _batches(questions, batch):
         prompts = [
             ask(
@@ -87,16 +87,27 @@ def evaluate(
         answers = answerer.answer(prompts, max_new_tokens=max_new_tokens)
         if len(answers) != len(asked):
             raise ValueError(f"the answerer returned {len(answers)} answers to {len(asked)} questions; return one each")
-        for question, answer in zip(asked, answers, strict=True):
-            judged.append(Judged(question, answer.text, scorer_of(question).credit(question, answer.text)))
+        texts += [answer.text for answer in answers]
+    seconds = time.perf_counter() - started
+    return evaluation_of(questions, texts, with_image=with_image, prompt_kind=prompt_kind, seconds=seconds)
+
+
+def evaluation_of(
+    questions: Sequence[Question], texts: Sequence[str], *, with_image: bool, prompt_kind: str | None, seconds: float
+) -> Evaluation:
+    """Score what was answered, in the order of the questions; `seconds` is what answering took."""
+    judged = tuple(
+        Judged(question, text, scorer_of(question).credit(question, text))
+        for question, text in zip(questions, texts, strict=True)
+    )
     return Evaluation(
         scores=family_scores(questions, [mark.credit for mark in judged]),
-        answers=tuple(judged),
+        answers=judged,
         with_image=with_image,
         prompt_kind=_all(prompt_kind or kind_of(question) for question in questions),
         scorer=_all(scorer_of(question).version for question in questions),
         evaluator_version=EVALUATOR_VERSION,
-        seconds=time.perf_counter() - started,
+        seconds=seconds,
     )
 
 
@@ -112,14 +123,19 @@ def ask(
     """The prompt for one question; blind differs from sighted in the placeholder and the image alone."""
     from opabinia.models.answering import Prompt
 
-    text = PROMPT_KINDS[prompt_kind or kind_of(question)](question.question, question.choices)
+    turns = (Turn("user", words_of(question, with_image=with_image, prompt_kind=prompt_kind)),)
     if question.image is None or not with_image:
-        return Prompt((Turn("user", text),))
-    turns = (Turn("user", f"{PLACEHOLDER}\n{text}"),)
+        return Prompt(turns)
     if image_keys and question.image not in image_keys:
         raise ValueError(f"benchmark.images: {question.image} has no stored features; compute the features again")
     key = image_keys[question.image] if image_keys else ""
     return Prompt(turns, None if key and keys_alone else open_picture(question.image), key)
+
+
+def words_of(question: Question, *, with_image: bool, prompt_kind: str | None = None) -> str:
+    """The user's turn, with the placeholder where there is an image to see."""
+    text = PROMPT_KINDS[prompt_kind or kind_of(question)](question.question, question.choices)
+    return f"{PLACEHOLDER}\n{text}" if question.image is not None and with_image else text
 
 
 def kind_of(question: Question) -> str:

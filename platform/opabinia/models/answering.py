@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from connectors.padding import ImageSize
     from opabinia.encoders.loading import VisionEncoder
     from opabinia.models.multimodal import MultimodalModel
+    from opabinia.models.multimodal_config import ModelConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +139,10 @@ class ModelAnswerer:
 
 @dataclass
 class EncodedPictures:
-    """Features computed from each prompt's image, as serving needs; without a graph, also where an encoder is learning."""
+    """Features computed from each prompt's image, as serving needs; without a graph, also where an encoder is learning.
+
+    An image that several prompts hold is encoded once.
+    """
 
     encoders: Sequence[VisionEncoder] = field(default_factory=tuple)
 
@@ -148,11 +152,16 @@ class EncodedPictures:
         from opabinia.encoders.preprocessing import pixels_from_image
 
         images = [prompt.image for prompt in prompts if prompt.image is not None]
+        unlike = {id(image): image for image in images}
+        place = {name: number for number, name in enumerate(unlike)}
+        of_prompt = torch.tensor([place[id(image)] for image in images])
+        features: list[Tensor] = []
         with torch.no_grad():
-            return [
-                encoder(torch.stack([pixels_from_image(image, encoder.entry) for image in images]).to(encoder.device))
-                for encoder in self.encoders
-            ]
+            for encoder in self.encoders:
+                pixels = torch.stack([pixels_from_image(image, encoder.entry) for image in unlike.values()])
+                grids = encoder(pixels.to(encoder.device))
+                features.append(grids if len(unlike) == len(images) else grids[of_prompt.to(grids.device)])
+        return features
 
 
 def load_answerer(folder: Path) -> ModelAnswerer:
@@ -168,6 +177,17 @@ def load_answerer(folder: Path) -> ModelAnswerer:
     opened = open_checkpoint(folder)
     encoders = [encoder.to(device) for encoder in opened.load_encoders()]
     return ModelAnswerer(opened.model.to(device), opened.tokenizer, EncodedPictures(encoders))
+
+
+def config_of(folder: Path) -> ModelConfig:
+    """What the model of a checkpoint folder is made of; one that training wrote is not opened for that.
+
+    Raises ValueError when the folder is no checkpoint.
+    """
+    from opabinia.models.checkpoint import checkpoint_config, is_checkpoint
+    from opabinia.models.opening import open_checkpoint
+
+    return checkpoint_config(folder) if is_checkpoint(folder) else open_checkpoint(folder).model.config
 
 
 def _pad(encoded: Sequence[list[int]], pad_id: int) -> tuple[Tensor, Tensor]:

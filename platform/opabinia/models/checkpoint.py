@@ -89,6 +89,11 @@ def load_checkpoint(folder: Path) -> MultimodalModel:
     return model.eval()
 
 
+def checkpoint_config(folder: Path) -> ModelConfig:
+    """What the model is made of, without its weights. Raises ValueError where these are not those of the encoders that are here."""
+    return _read_config(folder)
+
+
 def load_checkpoint_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
     from transformers import AutoTokenizer
 

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from opabinia.evaluation.masking.masks_table import render_masks
+from opabinia.evaluation.masking.stand_ins import Masking
 from opabinia.evaluation.masking.utilisation import MaskedScores, information_gap, utilisation
 from tests.evaluation.specimens import scores
 
@@ -53,3 +56,10 @@ def test_the_table_ranks_subsets_and_gives_every_encoder_its_rates() -> None:
         "b +25.0 – -20.0 +0.0 +6.2",
         "IG +25.0 – +100.0 +0.0 +43.8",
     ]
+
+
+@pytest.mark.parametrize(
+    ("masking", "words"), [("zero", "zeros"), ("mean", "the mean grid"), ("resample", "another picture's")]
+)
+def test_the_table_says_what_stood_in_for_the_others(masking: Masking, words: str) -> None:
+    assert f"percent with {words} for the features" in render_masks(replace(MASKED, masking=masking))

@@ -1,1 +1,1 @@
-"""What each encoder of a trained model is good for: every subset scored with the features of the others zeroed, no training."""
+"""What each encoder of a trained model is good for: every subset scored with stand-ins for the features of the others."""

@@ -8,9 +8,10 @@ from opabinia.evaluation.masking.utilisation import AVERAGE, MaskedScores, infor
 from opabinia.evaluation.table import short_names
 
 _LEGEND = (
-    "score: percent with the features of the other encoders zeroed, best first; CUR: percent of the whole model's score",
-    "that is lost without the encoder, below 0 where it does harm; IG: largest CUR minus smallest (arXiv 2507.03262)",
+    "score: percent with {} for the features of the other encoders, best first; CUR: percent of the whole model's",
+    "score that is lost without the encoder, below 0 where it does harm; IG: largest CUR minus smallest (arXiv 2507.03262)",
 )
+_INSTEAD = {"zero": "zeros", "mean": "the mean grid", "resample": "another picture's"}
 
 
 def render_masks(masked: MaskedScores) -> str:
@@ -26,7 +27,7 @@ def render_masks(masked: MaskedScores) -> str:
     ]
     gaps = ("IG", *(_signed(information_gap(masked, column)) for column in columns))
     tables = [_table(("score of", *columns), scores), _table(("CUR of", *columns), [*rates, gaps])]
-    return "\n\n".join([*tables, "\n".join(_LEGEND)])
+    return "\n\n".join([*tables, "\n".join(_LEGEND).format(_INSTEAD[masked.masking])])
 
 
 def _signed(rate: float | None) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from opabinia.evaluation.masking.stand_ins import Masking
+from opabinia.evaluation.questions import Question
 from opabinia.evaluation.scoring import FamilyScores
 
 Kept = tuple[str, ...]
@@ -16,10 +18,18 @@ AVERAGE = "average"
 
 @dataclass(frozen=True, slots=True)
 class MaskedScores:
-    """`scores` for every subset of the encoders, each in the model's order."""
+    """`scores` for every subset of the encoders, each in the model's order.
+
+    credits: what the scores are made of, for each of the questions.
+    masking: what stood in for the features of the others; seed: of what was drawn.
+    """
 
     encoders: tuple[str, ...]
     scores: Mapping[Kept, FamilyScores]
+    credits: Mapping[Kept, tuple[float, ...]] = field(default_factory=dict[Kept, tuple[float, ...]])
+    questions: tuple[Question, ...] = ()
+    masking: Masking = "zero"
+    seed: int = 0
 
     def score(self, kept: Kept, column: str) -> float:
         """Percent in a family, or the average."""

@@ -47,6 +47,24 @@ class Scorer:
         seconds: float = 0.0,
     ) -> Scored:
         seen, blind = (self._ask(answerer, with_image=with_image) for with_image in (True, False))
+        return self.scored(
+            seen, blind, name, encoders, connector, seed=seed, status=status, steps=steps, seconds=seconds
+        )
+
+    def scored(
+        self,
+        seen: Evaluation,
+        blind: Evaluation,
+        name: str,
+        encoders: tuple[str, ...],
+        connector: str,
+        *,
+        seed: int,
+        status: Status = "finished",
+        steps: int = 0,
+        seconds: float = 0.0,
+    ) -> Scored:
+        """The report of all questions answered with the image and without, however they were asked."""
         guess = random_guess(self.questions)
         report = TrialReport(
             trial_id=name,

@@ -1,0 +1,1 @@
+"""How much each encoder counts inside a trained model: attention, router or weights, question by question, no training."""
