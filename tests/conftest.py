@@ -7,8 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parent.parent
+
+# How long an example takes says more about what else the machine does than about the law that is tried.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 # Jobs that tests start get a Ray of their own: one that runs on this machine, or is only remembered by it, must not be joined.
 os.environ["RAY_ADDRESS"] = "local"
