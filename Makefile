@@ -76,7 +76,7 @@ test-unit: setup
 $(XLA_INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -m venv $(XLA_VENV)
 	@grep -vE '^(torch|torchvision|triton)==' constraints.txt > $(XLA_VENV)/constraints.txt
-	@$(XLA_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c $(XLA_VENV)/constraints.txt -e '.[tpu-xla]' pytest
+	@$(XLA_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c $(XLA_VENV)/constraints.txt -e '.[tpu-xla]' pytest hypothesis
 	@touch $@
 
 # Runs that are cut off here go on there, and the other way round: both environments are needed.
