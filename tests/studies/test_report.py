@@ -108,7 +108,7 @@ def test_the_job_writes_the_page_and_its_numbers(tmp_path: Path, capsys: pytest.
     flags = ["--output", str(tmp_path), "--study.source", "Somebody 2024", "--page", str(page)]
     main(["--config", str(settings), *flags])
     assert page.read_text() in capsys.readouterr().out
-    assert "2 trials finished, 2 configurations" in page.read_text()
+    assert "2 trials finished, of 2 configuration(s)" in page.read_text()
     assert json.loads(page.with_suffix(".json").read_text())["source"] == "Somebody 2024"
 
 
