@@ -87,7 +87,8 @@ class Experiment(Config):
     sweep: SweepConfig | None = None
     """What a sweep compares, or null for single runs only."""
 
-    study: StudyConfig | None = None
+    # Left out of what is written where it is not given: a sweep that was begun before there were studies can be gone on with.
+    study: StudyConfig | None = Field(default=None, exclude_if=lambda study: study is None)
     """The published study that the sweep repeats, and what it found; jobs/report_study.py says which of it appears."""
 
     tracking: TrackingConfig = TrackingConfig()
