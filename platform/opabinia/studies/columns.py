@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from opabinia.evaluation.benchmarks.catalogue import BENCHMARKS
 from opabinia.evaluation.questions import FAMILIES
-from opabinia.evaluation.statistics.credits import Credits
+
+if TYPE_CHECKING:
+    from opabinia.evaluation.statistics.credits import Credits
 
 AVERAGE = "average"
 """The mean of the families."""
