@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from opabinia.evaluation.masking.masks_file import save_masks
-from opabinia.evaluation.masking.utilisation import MaskedScores
+from opabinia.evaluation.masking.utilisation import Kept, MaskedScores
 from opabinia.evaluation.questions import BenchmarkConfig
 from opabinia.evaluation.scoring import family_scores
 from opabinia.evaluation.shares.shares import EncoderShares
-from opabinia.studies.answers import Kept, SweepAnswers, Trial
+from opabinia.studies.answers import SweepAnswers, Trial
 from opabinia.studies.config import Finding, Side
 from opabinia.studies.findings import check_findings
 from opabinia.studies.masks import masked_scores

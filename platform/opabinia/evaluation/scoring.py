@@ -48,7 +48,12 @@ def family_scores(questions: Sequence[Question], credits: Sequence[float]) -> Fa
 
 def random_guess(questions: Sequence[Question]) -> FamilyScores:
     """What guessing is expected to score, by the same formulas; an open question cannot be guessed."""
-    return _compose([(question, 1 / len(question.choices) if question.choices else 0.0) for question in questions])
+    return _compose([(question, chance(question)) for question in questions])
+
+
+def chance(question: Question) -> float:
+    """The credit that guessing evenly is expected to earn; an open question cannot be guessed."""
+    return 1 / len(question.choices) if question.choices else 0.0
 
 
 def _compose(marked: Sequence[Marked]) -> FamilyScores:

@@ -8,18 +8,18 @@ from pathlib import Path
 
 import numpy as np
 
+from opabinia.evaluation.masking.utilisation import Kept
 from opabinia.evaluation.questions import Question
 from opabinia.evaluation.report import TrialReport, comparable
 from opabinia.evaluation.samples import AnswerPair, load_answers
+from opabinia.evaluation.scoring import chance
 from opabinia.evaluation.shares.shares import EncoderShares
 from opabinia.evaluation.statistics.clustering import Floats
-from opabinia.evaluation.statistics.credits import Credits, joined
+from opabinia.evaluation.statistics.credits import Credits, credits_of, joined
 from opabinia.names import configuration_name, unknown
 from opabinia.studies.config import Asked, Side
 from opabinia.sweeps.driver import LOG
 from opabinia.sweeps.trial_log import logged_trials
-
-Kept = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,11 +118,10 @@ def sweep_answers(folder: Path) -> SweepAnswers:
 
 def _trial(report: TrialReport, checkpoint: Path, pairs: Sequence[AnswerPair]) -> Trial:
     questions = tuple(pair.question for pair in pairs)
-    guessed = [1 / len(question.choices) if question.choices else 0.0 for question in questions]
     earned: dict[Asked | Kept, Floats] = {
-        "image": np.array([_credit(pair.credit, pair.correct) for pair in pairs]),
+        "image": credits_of(pairs).earned[0],
         "blind": np.array([_credit(pair.blind_credit, pair.blind_correct) for pair in pairs]),
-        "random": np.array(guessed),
+        "random": np.array([chance(question) for question in questions]),
     }
     words = np.array([float(len(pair.answer.split())) for pair in pairs])
     return Trial(report, checkpoint, questions, words, earned)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from opabinia.evaluation.masking.utilisation import Kept
 from opabinia.evaluation.statistics.comparing import Difference, paired_difference
 from opabinia.evaluation.statistics.intervals import Interval, score_interval
 from opabinia.evaluation.statistics.terms import families
-from opabinia.studies.answers import Kept, SweepAnswers, Trial
+from opabinia.studies.answers import SweepAnswers, Trial
 from opabinia.studies.columns import AVERAGE
 from opabinia.studies.config import Side
 from opabinia.studies.findings import credits_on
