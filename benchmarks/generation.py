@@ -1,14 +1,15 @@
 """Measure answering questions one at a time, in batches, and in batches by Ray Data workers, side by side, on this machine.
 
-    .venv/bin/python benchmarks/generation.py --checkpoint FOLDER [--rounds 3] [--limit 90] [--workers 2]
+    .venv/bin/python benchmarks/generation.py --checkpoint FOLDER [--rounds 3] [--questions 1500] [--workers 2]
 
 one at a time     a plain loop with the same model: open the picture, encode it, generate the answer
 batches           what `jobs/evaluate.py --answers FOLDER` does, in one process
 workers           what `jobs/evaluate.py --answers FOLDER --processes N` does; Ray runs already
 
-All answer the questions of the quickstart's world that have a picture, each once, and none is known before. Every process computes with
-one thread, which for models of this size is the faster way (--threads gives the plain loop more). A visit is a process of its own, in
-turns. Rates are counted from the first answer on, or from each worker's first batch on and added up, so that opening the model is
+All answer the questions with a picture of a world that is rendered for it, --questions of each family, each once, and none is known
+before: enough of them that starting workers, which costs the same for one question, does not hide what they do. Every process computes
+with one thread, which for models of this size is the faster way (--threads gives the plain loop more). A visit is a process of its own,
+in turns. Rates are counted from the first answer on, or from each worker's first batch on and added up, so that opening the model is
 nobody's share; "with start" counts all from the call on, opening the model and starting workers included. Processor time is that of all
 processes together, likewise. Answers must agree. Writes docs/results/generation.json.
 """
@@ -31,6 +32,8 @@ import psutil
 import torch
 from side_by_side import Measured, measured, parser_of, results_of
 
+from opabinia.burgess.config import WorldConfig
+from opabinia.burgess.world import write_world
 from opabinia.data.instructions.answer_log import SUFFIX
 from opabinia.data.records import Turn
 from opabinia.evaluation.answering.asked import Asked
@@ -49,28 +52,29 @@ def main() -> None:
     parser = parser_of(__doc__)
     parser.set_defaults(rounds=3)
     parser.add_argument("--checkpoint", type=Path, required=True)
-    parser.add_argument("--world", type=Path, default=ROOT / "runs" / "world")
-    parser.add_argument("--limit", type=int, default=90, help="questions of a family")
+    parser.add_argument("--questions", type=int, default=1500, help="of a family")
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--threads", type=int, default=1, help="of the plain loop")
     parser.add_argument("--told", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--world", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
         print(json.dumps(_measure(" ".join(options.child), options)))
         return
-    with tempfile.TemporaryDirectory() as told:
-        sizes = {
-            name: getattr(options, name) for name in ("checkpoint", "world", "limit", "batch", "workers", "threads")
-        }
-        flags = [f"--{name}={value}" for name, value in {**sizes, "told": told}.items()]
+    with tempfile.TemporaryDirectory() as told, tempfile.TemporaryDirectory() as rendered:
+        world = write_world(
+            WorldConfig(folder=Path(rendered) / "world", scenes=1, facts=0, benchmark=options.questions)
+        )
+        sizes = {name: getattr(options, name) for name in ("checkpoint", "questions", "batch", "workers", "threads")}
+        flags = [f"--{name}={value}" for name, value in {**sizes, "told": told, "world": world}.items()]
         load = os.getloadavg()[0]
         ways = measured({way: way.split() for way in _WAYS}, flags, options.rounds, memory_apart=False)
         answers: dict[str, list[str]] = {way: json.loads((Path(told) / f"{way}.json").read_text()) for way in _WAYS}
     config = config_of(options.checkpoint)
     results: dict[str, Any] = {
         **results_of(options),
-        **{name: sizes[name] for name in ("limit", "batch", "workers", "threads")},
+        **{name: sizes[name] for name in ("batch", "workers", "threads")},
         "encoders": list(config.encoders),
         "connector": config.connector.type,
         "questions": len(answers["workers"]),
@@ -99,7 +103,6 @@ def _measure(way: str, options: argparse.Namespace) -> dict[str, float]:
     benchmark = BenchmarkConfig(
         folder=str(world / "benchmark"),
         images=str(world / "images"),
-        limit_per_family=options.limit,
         batch=options.batch,
         max_new_tokens=4,
     )
