@@ -17,7 +17,7 @@ class ReportSettings(Experiment):
     """The sweep: `latest`, or the name of its folder below OUTPUT/sweeps."""
 
     page: Path | None = None
-    """A Markdown file for the report, with every number beside it as .json; null for report.md among the sweep's results."""
+    """A Markdown file for the report, with every number beside it as .json; null for study.md among the sweep's results."""
 
 
 def main(argv: Sequence[str]) -> None:
@@ -39,7 +39,9 @@ def _report(settings: ReportSettings, argv: Sequence[str]) -> None:
     if settings.study is None:
         raise ValueError("study: missing; say there what was published, as jobs/experiments/recipe_grid.yaml does")
     experiment = absolute_paths(settings)
-    folder = begun_folder(SWEEP, experiment, settings.of, "of")
+    folder = begun_folder(
+        SWEEP, experiment, settings.of, "of", fix="run jobs/sweep_encoders.py with the same settings first"
+    )
     measures = settings.study.measures
     answers = probed(sweep_answers(folder), experiment.benchmark, measures, folder / "results")
     made = made_by(argv, folder, answers)

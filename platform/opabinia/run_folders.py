@@ -71,12 +71,17 @@ def extended_folder(experiment: Experiment, name: str) -> Path:
     return folder
 
 
-def begun_folder(kind: Kind, experiment: Experiment, name: str, field: str) -> Path:
-    """One that was begun, ended or not: `name` below OUTPUT, or the latest. Raises ValueError, naming `field`, where there is none."""
+def begun_folder(
+    kind: Kind, experiment: Experiment, name: str, field: str, fix: str = "leave it out to begin one"
+) -> Path:
+    """One that was begun, ended or not: `name` below OUTPUT, or the latest.
+
+    Raises ValueError, naming `field` and saying `fix`, where there is none.
+    """
     folders = experiment.output / kind.place
     names = sorted(path.parent.name for path in folders.glob(f"*/{_SETTINGS}"))
     if not names:
-        raise ValueError(f"{field}: no {kind.what} was begun below {folders}; leave it out to begin one")
+        raise ValueError(f"{field}: no {kind.what} was begun below {folders}; {fix}")
     name = names[-1] if name == LATEST else name
     if name not in names:
         raise unknown(kind.what, name, names, place=field)

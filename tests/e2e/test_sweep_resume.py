@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -40,13 +41,14 @@ def has_told(folder: Path, name: str) -> bool:
     return any("told" in entry for entry in logs(folder).get(name, []))
 
 
-def kill_in_the_second_trial(folder: Path, uri: str) -> None:
-    command = [sys.executable, str(ROOT / "jobs" / "sweep_encoders.py"), "--tracking.uri", uri, *FLAGS, *ONE_SET]
+def kill_when(holds: Callable[[], bool], folder: Path, uri: str, *flags: str) -> None:
+    """Begin a sweep in `folder` and kill it and all that it started, as soon as that holds."""
+    command = [sys.executable, str(ROOT / "jobs" / "sweep_encoders.py"), "--tracking.uri", uri, *flags]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "RAY_API_SERVER_ADDRESS": "http://127.0.0.1:1"}
     with (folder / "log.txt").open("wb") as log:
         driver = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
     try:
-        wait_until(lambda: has_told(folder, SECOND), driver, folder)
+        wait_until(holds, driver, folder)
     finally:
         end_all(driver)
 
@@ -59,7 +61,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def killed(folder: Path, server: MlflowServer) -> dict[str, list[dict[str, object]]]:
     """What had been told."""
-    kill_in_the_second_trial(folder, server.uri)
+    kill_when(lambda: has_told(folder, SECOND), folder, server.uri, *FLAGS, *ONE_SET)
     return logs(folder)
 
 

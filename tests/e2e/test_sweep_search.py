@@ -12,7 +12,7 @@ from mlflow.tracking import MlflowClient
 
 from tests.e2e.mlflow_server import MlflowServer
 from tests.e2e.test_sweep import Finished, run_job
-from tests.e2e.test_sweep_resume import logs, trained
+from tests.e2e.test_sweep_resume import kill_when, logs, trained
 
 pytestmark = pytest.mark.e2e
 
@@ -25,8 +25,10 @@ FLAGS = (
     *("--world.scenes", "80", "--world.facts", "6", "--world.benchmark", "8", "--sweep.pool", "[]"),
     *("--sweep.encoder_sets", '[["burgess/dense-convnext"]]', "--sweep.connectors", '[{"type": "sva"}]'),
     *("--stages.0.steps", "2", "--stages.0.batch", "8", "--stages.1.steps", "4", "--stages.1.reports", "1"),
-    *("--stages.1.batch", "8", "--tracking.experiment", "searched", "--language_model", "burgess/language-model"),
+    *("--stages.1.batch", "8", "--language_model", "burgess/language-model", "--checkpoints.every_minutes", "1e-6"),
 )
+SEARCHED = ("--tracking.experiment", "searched")
+CUT_OFF = ("--tracking.experiment", "cut off")
 HYPERBAND = (
     *("--sweep.variants", json.dumps(VARIANTS), "--sweep.space", '{"connector.sva.depth": [1, 2]}'),
     *("--sweep.scheduler", '{"type": "hyperband"}', "--name", "paused", "--output", "runs/quickstart"),
@@ -53,7 +55,7 @@ def paused_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def paused(paused_folder: Path, server: MlflowServer) -> Finished:
-    done = run_job(paused_folder, server.uri, *FLAGS, *HYPERBAND)
+    done = run_job(paused_folder, server.uri, *FLAGS, *SEARCHED, *HYPERBAND)
     assert done.code == 0, done.errors[-3000:]
     return done
 
@@ -66,21 +68,32 @@ def drawn_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def drawn(drawn_folder: Path, server: MlflowServer) -> tuple[dict[str, Any], Finished, Finished]:
     """The logs after a first sweep, that sweep, and the same extended by a sample."""
-    first = run_job(drawn_folder, server.uri, *FLAGS, *tpe(1))
+    first = run_job(drawn_folder, server.uri, *FLAGS, *SEARCHED, *tpe(1))
     assert first.code == 0, first.errors[-3000:]
     before = logs(drawn_folder)
-    more = run_job(drawn_folder, server.uri, *FLAGS, *tpe(2), "--extend", "latest")
+    more = run_job(drawn_folder, server.uri, *FLAGS, *SEARCHED, *tpe(2), "--extend", "latest")
     assert more.code == 0, more.errors[-3000:]
     return before, first, more
 
 
-def steps(entries: Iterable[dict[str, Any]]) -> list[int]:
-    """Those that were trained, as the trial told them: of a step that was trained twice, twice."""
-    return [point["step"] for entry in entries if "told" in entry for point in entry["told"]["curve"]]
-
-
 def endings(entries: Iterable[dict[str, Any]]) -> list[str | None]:
     return [entry["ended"] for entry in entries if "ended" in entry]
+
+
+def losses(folder: Path) -> dict[str, dict[int, float]]:
+    """By trial and step. A point may be told twice, for nobody may have heard the report before a pause, but never with two losses."""
+    found = dict[str, dict[int, float]]()
+    for name, entries in logs(folder).items():
+        told: list[Any] = [entry["told"] for entry in entries if "told" in entry]
+        for point in [point for report in told for point in report["curve"]]:
+            assert found.setdefault(name, {}).setdefault(point["step"], point["loss"]) == point["loss"]
+    return found
+
+
+def scores(folder: Path) -> dict[str, dict[str, Any]]:
+    """Of what the sweep wrote at its end."""
+    (results,) = (folder / "runs" / "quickstart" / "sweeps").glob("*/results")
+    return {one["trial_id"]: one["with_image"] for one in json.loads((results / "reports.json").read_text())}
 
 
 def test_hyperband_pauses_trials_and_the_better_one_goes_on_from_its_own_state(
@@ -88,6 +101,7 @@ def test_hyperband_pauses_trials_and_the_better_one_goes_on_from_its_own_state(
 ) -> None:
     """Two reports: two trials pause at the first and one of them goes on; two others are trained whole."""
     told: dict[str, Any] = logs(paused_folder)
+    trained_steps = {name: list(of_trial) for name, of_trial in losses(paused_folder).items()}
     assert len(told) == 4
     assert sorted(map(tuple, map(endings, told.values()))) == [
         ("finished",),
@@ -95,9 +109,9 @@ def test_hyperband_pauses_trials_and_the_better_one_goes_on_from_its_own_state(
         ("paused",),
         ("paused", None, "finished"),
     ]
-    for entries in told.values():
+    for name, entries in told.items():
         whole = endings(entries)[-1] == "finished"
-        assert steps(entries) == list(range(1, (6 if whole else 3) + 1)), "each step once"
+        assert trained_steps[name] == list(range(1, (6 if whole else 3) + 1))
     assert len(trained(paused.output)) == 5
 
 
@@ -145,3 +159,43 @@ def test_a_trial_is_what_its_name_says(drawn: tuple[dict[str, Any], Finished, Fi
         # 2 steps of batch 8, stated at a base batch of 32: the rate follows the root of a quarter.
         rates = [value for key, value in first["told"]["curve"][-1].items() if key.startswith("lr/")]
         assert rates and all(rate == pytest.approx(align["lr"] * 0.5, rel=1e-6) for rate in rates)
+
+
+def is_in_its_second_trial(folder: Path) -> bool:
+    told: list[Any] = [entries for entries in logs(folder).values() if any("told" in entry for entry in entries)]
+    return len(told) == 2
+
+
+def goes_on_after_a_pause(folder: Path) -> bool:
+    told: dict[str, Any] = logs(folder)
+    return any(endings(entries) == ["paused", None] for entries in told.values())
+
+
+@pytest.mark.usefixtures("drawn")
+def test_a_tpe_search_that_was_killed_draws_and_trains_what_it_would_have(
+    drawn_folder: Path, tmp_path: Path, server: MlflowServer
+) -> None:
+    flags = (*FLAGS, *CUT_OFF, *tpe(2))
+    kill_when(lambda: is_in_its_second_trial(tmp_path), tmp_path, server.uri, *flags)
+    killed: dict[str, Any] = logs(tmp_path)
+    (unfinished,) = [name for name, entries in killed.items() if not endings(entries)]
+    resumed = run_job(tmp_path, server.uri, *flags, "--resume", "latest")
+    assert resumed.code == 0, resumed.errors[-3000:]
+    assert trained(resumed.output) == [unfinished]
+    assert losses(tmp_path) == losses(drawn_folder)
+    assert scores(tmp_path) == scores(drawn_folder)
+
+
+@pytest.mark.usefixtures("paused")
+def test_a_hyperband_sweep_that_was_killed_pauses_and_ranks_what_it_would_have(
+    paused_folder: Path, tmp_path: Path, server: MlflowServer
+) -> None:
+    flags = (*FLAGS, *CUT_OFF, *HYPERBAND)
+    kill_when(lambda: goes_on_after_a_pause(tmp_path), tmp_path, server.uri, *flags)
+    killed: dict[str, Any] = logs(tmp_path)
+    over = {name for name, entries in killed.items() if endings(entries) in (["paused"], ["finished"])}
+    resumed = run_job(tmp_path, server.uri, *flags, "--resume", "latest")
+    assert resumed.code == 0, resumed.errors[-3000:]
+    assert over.isdisjoint(trained(resumed.output))
+    assert losses(tmp_path) == losses(paused_folder)
+    assert scores(tmp_path) == scores(paused_folder)

@@ -108,7 +108,7 @@ def test_the_job_writes_the_page_and_its_numbers(tmp_path: Path, capsys: pytest.
     flags = ["--output", str(tmp_path), "--study.source", "Somebody 2024", "--page", str(page)]
     main(["--config", str(settings), *flags])
     assert page.read_text() in capsys.readouterr().out
-    assert "2 trials finished, of 2 configuration(s)" in page.read_text()
+    assert "2 trials finished, of 2 configurations" in page.read_text()
     assert json.loads(page.with_suffix(".json").read_text())["source"] == "Somebody 2024"
 
 
@@ -121,3 +121,16 @@ def test_an_experiment_without_a_study_is_one_line(tmp_path: Path, capsys: pytes
     with pytest.raises(SystemExit):
         main(["--config", str(settings), "--output", str(tmp_path)])
     assert capsys.readouterr().err.startswith("study: missing; say there what was published")
+
+
+def test_a_study_whose_sweep_was_not_run_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from jobs.report_study import main
+
+    folder = tmp_path / "sweeps" / "20260101-120000"
+    folder.parent.mkdir()
+    settings = write_sweep(folder, {0: "finished"}) / "experiment.yaml"
+    with pytest.raises(SystemExit):
+        main(["--config", str(settings), "--output", str(tmp_path / "other"), "--study.source", "Somebody 2024"])
+    told = capsys.readouterr().err
+    nowhere = tmp_path / "other" / "sweeps"
+    assert told == f"of: no sweep was begun below {nowhere}; run jobs/sweep_encoders.py with the same settings first\n"

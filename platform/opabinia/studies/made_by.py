@@ -17,8 +17,8 @@ def made_by(argv: Sequence[str], folder: Path, answers: SweepAnswers) -> list[st
     seconds = [trial.report.seconds for trial in trials]
     lines = [
         f"- Written by `{shlex.join(['python', 'jobs/report_study.py', *argv])}` from the sweep begun at {folder.name}.",
-        f"- {len(trials)} trials finished, of {len(answers.configurations)} configuration(s); {median(seconds):.0f} s a trial "
-        f"(median), {sum(seconds) / 3600:.2f} hours in all.",
+        f"- {_counted(len(trials), 'trial')} finished, of {_counted(len(answers.configurations), 'configuration')}; "
+        f"{median(seconds):.0f} s a trial (median), {sum(seconds) / 3600:.2f} hours in all.",
         f"- {len(trials[0].questions):,} questions; prompt {report.prompt_kind}, scorer {report.scorer}, formulas version "
         f"{report.evaluator_version}.",
     ]
@@ -26,3 +26,7 @@ def made_by(argv: Sequence[str], folder: Path, answers: SweepAnswers) -> list[st
         told = ", ".join(f"{name} ({status})" for name, status in answers.unfinished.items())
         lines.append(f"- Not counted, as they did not finish: {told}.")
     return lines
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"

@@ -19,7 +19,7 @@ from opabinia.studies.shares import ShareRow
 def study_markdown(report: StudyReport, name: str, made_by: Sequence[str]) -> str:
     """made_by: lines that say how the numbers came about."""
     lines = [f"# {name}", "", f"After {report.source}.", "", *made_by, ""]
-    lines += ["## Scores", "", *_scores(report.scores), ""]
+    lines += ["## Scores", "", *_scores(report.scores, bool(report.findings)), ""]
     if report.findings:
         lines += ["## What was published, and whether it appears here", "", *_findings(report.findings), ""]
     if report.repeated:
@@ -46,14 +46,15 @@ def _table_of_scores(scores: Sequence[Scored]) -> Iterator[str]:
         yield f"| {one.name} | {one.intervals[AVERAGE].seeds} | {' | '.join(cells)} |"
 
 
-def _scores(scores: Sequence[Scored]) -> Iterator[str]:
+def _scores(scores: Sequence[Scored], tested: bool) -> Iterator[str]:
+    """tested: whether findings are, below."""
     yield from _table_of_scores(scores)
     average = scores[0].intervals[AVERAGE]
     yield ""
-    yield (
-        f"Percent, with half the 95 % interval over {average.images:,} images, clustered by image, and over seeds. Best first; "
-        "neighbours whose intervals overlap are not told apart by this table: the findings below are paired, question by question."
-    )
+    yield f"Percent, with half the 95 % interval over {average.images:,} images, clustered by image, and over seeds."
+    if len(scores) > 1:
+        below = ": the findings below are paired, question by question" if tested else ""
+        yield f"Best first; neighbours whose intervals overlap are not told apart by this table{below}."
 
 
 def _findings(findings: Sequence[Checked]) -> Iterator[str]:
