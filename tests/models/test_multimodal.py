@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import Tensor
+from transformers import BloomConfig, BloomForCausalLM
 
 from connectors.settings.sequence_append import SequenceAppendSettings
 from connectors.settings.sva import SvaSettings
@@ -122,6 +123,13 @@ def test_a_tiny_top_p_is_greedy() -> None:
     settings = {"max_new_tokens": 4, "end_tokens": frozenset[int]()}
     greedy = generate(model, ids, mask, [], **settings)
     assert generate(model, ids, mask, [], sampling=Sampling(1.0, top_p=1e-6, seed=0), **settings) == greedy
+
+
+def test_a_language_model_that_is_built_otherwise_is_refused() -> None:
+    config = ModelConfig(encoders=ENCODERS, connector=SvaSettings(), language_model=LANGUAGE_MODEL)
+    bloom = BloomForCausalLM(BloomConfig(hidden_size=32, n_layer=1, n_head=2, vocab_size=64))
+    with pytest.raises(ValueError, match="language_model: the decoder of BloomForCausalLM has no `layers`; choose one"):
+        MultimodalModel(config, bloom)
 
 
 def test_rows_cannot_be_separated_where_there_is_no_single_grid() -> None:

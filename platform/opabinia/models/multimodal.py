@@ -159,8 +159,7 @@ class MultimodalModel(nn.Module):
             )
 
     def _attach_inner_layers(self) -> None:
-        llm: Any = self.language_model
-        layers: list[nn.Module] = list(llm.get_decoder().layers)
+        layers = _decoder_layers(self.language_model)
         for index in self.connector.inner_layers:
             if index >= len(layers):
                 raise ValueError(
@@ -203,6 +202,16 @@ def _reread(
     groups = output.view(len(inner.places.visual), -1, output.shape[-1])
     read = connector.reread(index, take_out(groups, inner.places).flatten(0, 1), inner.context)
     return put_back(groups, read, inner.places).view_as(output)
+
+
+def _decoder_layers(language_model: Any) -> list[nn.Module]:
+    layers: nn.ModuleList | None = getattr(language_model.get_decoder(), "layers", None)
+    if layers is None:
+        raise ValueError(
+            f"language_model: the decoder of {type(language_model).__name__} has no `layers`; choose one built as Llama is, such as "
+            "Qwen2, Mistral or Phi-3"
+        )
+    return list(layers)
 
 
 def _llm_config(language_model: nn.Module) -> Any:
