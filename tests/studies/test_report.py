@@ -71,6 +71,13 @@ def test_what_is_not_measured_has_no_section() -> None:
     assert [line for line in page.splitlines() if line.startswith("#")] == ["# name", "## Scores"]
 
 
+@pytest.mark.parametrize(("seeds", "warned"), [((0,), True), ((0, 1), False)])
+def test_the_page_warns_of_a_single_seed(seeds: tuple[int, ...], warned: bool) -> None:
+    study = StudyConfig.model_validate({"source": "x"})
+    page = study_markdown(report_study(study, answered({"good": 0.8}, seeds)), "name", [])
+    assert ("is of that one trained model" in page) == warned
+
+
 def test_the_page_says_plainly_what_appears() -> None:
     page = study_markdown(report(), "recipe", ["- Made so."])
     assert page.startswith("# recipe\n\nAfter Somebody 2024.\n\n- Made so.\n")

@@ -15,6 +15,11 @@ from opabinia.studies.report import StudyReport
 from opabinia.studies.scores import Scored
 from opabinia.studies.shares import ShareRow
 
+_ONE_SEED = (
+    "Where there is one seed, an interval, and what is found below, is of that one trained model: others, trained alike from another "
+    "seed, may differ by more."
+)
+
 
 def study_markdown(report: StudyReport, name: str, made_by: Sequence[str]) -> str:
     """made_by: lines that say how the numbers came about."""
@@ -49,9 +54,11 @@ def _table_of_scores(scores: Sequence[Scored]) -> Iterator[str]:
 def _scores(scores: Sequence[Scored], tested: bool) -> Iterator[str]:
     """tested: whether findings are, below."""
     yield from _table_of_scores(scores)
-    average = scores[0].intervals[AVERAGE]
+    images = scores[0].intervals[AVERAGE].images
     yield ""
-    yield f"Percent, with half the 95 % interval over {average.images:,} images, clustered by image, and over seeds."
+    yield f"Percent, with half the 95 % interval over {images:,} images, clustered by image, and over seeds."
+    if any(one.intervals[AVERAGE].seeds == 1 for one in scores):
+        yield _ONE_SEED
     if len(scores) > 1:
         below = ": the findings below are paired, question by question" if tested else ""
         yield f"Best first; neighbours whose intervals overlap are not told apart by this table{below}."
