@@ -18,7 +18,9 @@ from opabinia.evaluation.masking.stand_ins import Masking
 from opabinia.experiment import Experiment
 
 if TYPE_CHECKING:
+    from opabinia.evaluation.evaluate import Evaluation
     from opabinia.models.answering import ModelAnswerer
+    from opabinia.models.multimodal_config import ModelConfig
     from opabinia.training.reports.scorer import Scored, Scorer
 
 _DEFAULT = Path(__file__).parent / "experiments" / "quickstart.yaml"
@@ -70,8 +72,7 @@ class _Evaluated:
 
     def score(self) -> Scored:
         """Ask everything here and now."""
-        model = self.answerer.model.config
-        return self.scorer.score(self.answerer, self.folder.name, model.encoders, model.connector.type, seed=self._seed)
+        return self._scored(*self.scorer.ask(self.answerer), self.answerer.model.config)
 
     def score_kept(self, kept: Path, processes: int) -> Scored:
         """Ask what is not kept."""
@@ -90,6 +91,9 @@ class _Evaluated:
             processes=processes,
             opened=lambda: self.answerer,
         )
+        return self._scored(seen, blind, model)
+
+    def _scored(self, seen: Evaluation, blind: Evaluation, model: ModelConfig) -> Scored:
         return self.scorer.scored(seen, blind, self.folder.name, model.encoders, model.connector.type, seed=self._seed)
 
 

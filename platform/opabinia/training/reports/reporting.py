@@ -51,8 +51,10 @@ def _score(parts: Parts, progress: Progress, answerer: ModelAnswerer) -> Scored:
     run = parts.run
     # Answers have every length, and are few.
     with torch.compiler.set_stance("force_eager"):
-        return parts.scorer.score(
-            answerer,
+        seen, blind = parts.scorer.ask(answerer)
+        return parts.scorer.scored(
+            seen,
+            blind,
             run.name,
             run.model.encoders,
             run.connector_label,

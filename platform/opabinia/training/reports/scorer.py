@@ -34,22 +34,9 @@ class Scorer:
     image_keys: dict[str, str]
     keys_alone: bool = True
 
-    def score(
-        self,
-        answerer: ModelAnswerer,
-        name: str,
-        encoders: tuple[str, ...],
-        connector: str,
-        *,
-        seed: int,
-        status: Status = "finished",
-        steps: int = 0,
-        seconds: float = 0.0,
-    ) -> Scored:
-        seen, blind = (self._ask(answerer, with_image=with_image) for with_image in (True, False))
-        return self.scored(
-            seen, blind, name, encoders, connector, seed=seed, status=status, steps=steps, seconds=seconds
-        )
+    def ask(self, answerer: ModelAnswerer) -> tuple[Evaluation, Evaluation]:
+        """All questions, with the image and without."""
+        return self._ask(answerer, with_image=True), self._ask(answerer, with_image=False)
 
     def scored(
         self,
