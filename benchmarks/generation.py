@@ -34,6 +34,7 @@ from side_by_side import Measured, measured, parser_of, results_of
 
 from opabinia.burgess.config import WorldConfig
 from opabinia.burgess.world import write_world
+from opabinia.command_line import plain_errors
 from opabinia.data.instructions.answer_log import SUFFIX
 from opabinia.data.records import Turn
 from opabinia.evaluation.answering.asked import Asked
@@ -62,6 +63,8 @@ def main() -> None:
     if options.child:
         print(json.dumps(_measure(" ".join(options.child), options)))
         return
+    with plain_errors():
+        config = config_of(options.checkpoint)
     with tempfile.TemporaryDirectory() as told, tempfile.TemporaryDirectory() as rendered:
         world = write_world(
             WorldConfig(folder=Path(rendered) / "world", scenes=1, facts=0, benchmark=options.questions)
@@ -71,7 +74,6 @@ def main() -> None:
         load = os.getloadavg()[0]
         ways = measured({way: way.split() for way in _WAYS}, flags, options.rounds, memory_apart=False)
         answers: dict[str, list[str]] = {way: json.loads((Path(told) / f"{way}.json").read_text()) for way in _WAYS}
-    config = config_of(options.checkpoint)
     results: dict[str, Any] = {
         **results_of(options),
         **{name: sizes[name] for name in ("batch", "workers", "threads")},
